@@ -1,0 +1,1 @@
+"""Logits to text, one API for every model."""

@@ -1,0 +1,1 @@
+"""Torch modules, one kind a file, with no knowledge of any model."""

@@ -1,0 +1,1 @@
+"""Config in, logits out: no loss, no optimizer, no file access."""

@@ -1,0 +1,1 @@
+"""Each part held against an outside reference, as a table."""

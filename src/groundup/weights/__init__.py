@@ -1,0 +1,1 @@
+"""Weights on disk: the only room that knows other people's names."""
