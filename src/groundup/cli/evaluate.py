@@ -1,0 +1,28 @@
+"""`groundup evaluate RUN`: loss, perplexity and bits per byte on text the run never trained on."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from groundup.cli.parse import parse
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate:
+    """Measure a run on its validation text."""
+
+    run: tyro.conf.Positional[Path]
+    """Folder of the run."""
+    max_tokens: int | None = None
+    """Validation tokens to score. None: all of them."""
+
+
+def command(arguments: list[str]) -> int:
+    """Parse, measure, print one row per figure."""
+    chosen = parse(Evaluate, arguments, program="groundup evaluate")
+    from groundup.training.launch import evaluate_run
+
+    for name, value in evaluate_run(chosen.run, max_tokens=chosen.max_tokens).items():
+        print(f"{name:<22}{value}")
+    return 0

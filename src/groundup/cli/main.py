@@ -1,0 +1,62 @@
+"""The `groundup` command: finds the subcommand, runs it, turns what a person got wrong into one line."""
+
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+
+from groundup import __version__
+from groundup.errors import InputError
+
+COMMANDS: dict[str, str] = {
+    "demo": "train a small GPT on stories, about two minutes, and let it write",
+    "train": "train a recipe: groundup train shakespeare-char",
+    "resume": "go on with a run that was interrupted",
+    "generate": "write text with a trained run",
+    "evaluate": "loss, perplexity and bits per byte on validation text",
+    "data": "the corpora: what they are and where they were found",
+    "doctor": "what this machine has, and what is missing",
+    "verify": "prove the parts against outside references",
+}
+USAGE = "usage: groundup COMMAND [OPTIONS]     groundup COMMAND --help     --version     --debug (show tracebacks)"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 done, 1 a proof failed, 2 bad input, 130 interrupted."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in arguments
+    if debug:
+        arguments.remove("--debug")
+    try:
+        return _dispatch(arguments)
+    except InputError as error:
+        if debug:
+            raise
+        print(f"groundup: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        if debug:
+            raise
+        print("groundup: stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of a pipe (head, less) went away: not an error of anyone's
+        sys.stderr.close()
+        return 141
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(_help())
+        return 0
+    if arguments[0] in ("-V", "--version"):
+        print(f"groundup {__version__}")
+        return 0
+    name, rest = arguments[0], arguments[1:]
+    if name not in COMMANDS:
+        raise InputError(f"unknown command {name!r}: known are {', '.join(COMMANDS)} (groundup --help)")
+    command: Callable[[list[str]], int] = importlib.import_module(f"groundup.cli.{name}").command
+    return command(rest)
+
+
+def _help() -> str:
+    rows = "\n".join(f"  {name:<10}{text}" for name, text in COMMANDS.items())
+    return f"groundup {__version__}: GPT from the ground up\n\n{USAGE}\n\n{rows}"

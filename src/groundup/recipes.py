@@ -1,0 +1,80 @@
+"""Named runs: each is a function that returns a `RunConfig`, with the reason for its numbers beside them."""
+
+from collections.abc import Callable
+
+from groundup.configs.model import GPTConfig
+from groundup.configs.run import DataConfig, RunConfig
+from groundup.configs.training import CheckpointConfig, EvaluationConfig, OptimizerConfig, ScheduleConfig, TrainConfig
+from groundup.errors import InputError
+
+
+def tales() -> RunConfig:
+    """Small stories with a known entropy; what `groundup demo` trains, about two minutes on two cores."""
+    return RunConfig(
+        # Word-sized tokens: a tale is under 100 of them, so a context of 256 always holds the whole tale.
+        data=DataConfig(corpus="tales", tokenizer="bpe", bpe_vocab_size=1_024),
+        model=GPTConfig(
+            context_length=256, d_model=128, n_layers=4, n_heads=4, position="rotary", bias=False, dropout=0.0
+        ),
+        training=TrainConfig(
+            steps=500,
+            batch_size=16,  # 16 * 256 = 4,096 tokens a step
+            learning_rate=3e-3,
+            schedule=ScheduleConfig(warmup_steps=50, final_fraction=0.02),
+            evaluation=EvaluationConfig(every_steps=100, max_tokens=32_768),
+            checkpoints=CheckpointConfig(every_steps=250),
+        ),
+    )
+
+
+def shakespeare_char() -> RunConfig:
+    """TinyShakespeare by characters: a 0.8M-parameter GPT, minutes on two cores."""
+    return RunConfig(
+        data=DataConfig(corpus="shakespeare", tokenizer="characters"),
+        # The published small CPU setting of this benchmark: 4 layers, 128 wide, context 64, batch 12, 2,000 steps.
+        model=GPTConfig(context_length=64, d_model=128, n_layers=4, n_heads=4, bias=False),
+        training=TrainConfig(
+            steps=2_000,
+            batch_size=12,
+            learning_rate=1e-3,
+            optimizer=OptimizerConfig(beta2=0.99),  # few tokens a step: a longer memory of the second moment
+            schedule=ScheduleConfig(warmup_steps=100, final_fraction=0.1),
+        ),
+    )
+
+
+def shakespeare_gpt2() -> RunConfig:
+    """TinyShakespeare in GPT-2's 50,257 tokens: the real vocabulary at a laptop's size."""
+    return RunConfig(
+        data=DataConfig(corpus="shakespeare", tokenizer="gpt2"),
+        # Dropout, because 300,000 tokens are few and a vocabulary of 50,257 memorizes them quickly.
+        model=GPTConfig(context_length=128, d_model=128, n_layers=4, n_heads=4, dropout=0.2),
+        training=TrainConfig(
+            steps=600,
+            batch_size=8,
+            evaluation=EvaluationConfig(every_steps=100, max_tokens=16_384, patience=3),
+        ),
+    )
+
+
+RECIPES: dict[str, Callable[[], RunConfig]] = {
+    "tales": tales,
+    "shakespeare-char": shakespeare_char,
+    "shakespeare-gpt2": shakespeare_gpt2,
+}
+"""Every recipe by the name the command line uses."""
+
+
+def recipe(name: str) -> RunConfig:
+    """Return the config of the recipe called `name`.
+
+    Raises:
+        InputError: listing the known names.
+
+    Example:
+        >>> recipe("shakespeare-char").model.n_layers
+        4
+    """
+    if name not in RECIPES:
+        raise InputError(f"unknown recipe {name!r}: known are {', '.join(RECIPES)}")
+    return RECIPES[name]()
