@@ -1,0 +1,219 @@
+"""Scaled dot-product attention, written out and fused, and the multi-head layer on top of it.
+
+Shapes: B batch, T query positions, S key positions, D width, H query heads, G key/value heads (G divides H), K head
+width. Masks are boolean, broadcast to [B, H, T, S], and True means "may attend".
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from groundup.layers.kv_cache import LayerCache
+from groundup.layers.masks import causal_mask, combine_masks
+
+
+def softmax(scores: Tensor) -> Tensor:
+    """Return exp(scores) / sum(exp(scores)) over the last axis.
+
+    The largest score is subtracted first: it cancels in the fraction, and without it exp overflows at 89 in float32.
+
+    Example:
+        >>> softmax(torch.tensor([1000.0, 1000.0])).tolist()
+        [0.5, 0.5]
+    """
+    exponentials = (scores - scores.amax(-1, keepdim=True).detach()).exp()
+    return exponentials / exponentials.sum(-1, keepdim=True)
+
+
+def attention_weights(q: Tensor, k: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Return softmax(QKᵀ/√K) [B, H, T, S]: how much each query takes from each key.
+
+    Each row sums to 1, except a row that may attend to nothing, which is all zeros. Source: Vaswani et al. 2017, eq. 1.
+
+    Example:
+        >>> q = k = torch.zeros(1, 1, 2, 4)  # equal scores: equal shares
+        >>> attention_weights(q, k, causal_mask(2))[0, 0].tolist()
+        [[1.0, 0.0], [0.5, 0.5]]
+    """
+    k = repeat_heads(k, q.shape[1])  # [B, H, S, K]
+    scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])  # [B, H, T, S]
+    if mask is None:
+        return softmax(scores)
+    # The lowest finite number, not -inf: a row of -inf would be 0/0 = NaN, in the gradient even where the result is
+    # replaced. So a fully masked row comes out of the softmax uniform, and the second fill makes it zero.
+    hidden = ~mask
+    weights = softmax(scores.masked_fill(hidden, torch.finfo(scores.dtype).min))
+    return weights.masked_fill(hidden, 0.0)
+
+
+def scaled_dot_product_attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    *,
+    mask: Tensor | None = None,
+    is_causal: bool = False,
+    dropout: float = 0.0,
+    training: bool = False,
+) -> Tensor:
+    """Return softmax(QKᵀ/√K)V, written out: [B, H, T, K], [B, G, S, K], [B, G, S, K] -> [B, H, T, K].
+
+    Args:
+        q: queries.
+        k: keys; with G < H heads, each serves H/G query heads in a row (grouped-query attention, Ainslie et al. 2023).
+        v: values, with the heads of the keys.
+        mask: boolean, broadcast to [B, H, T, S], True = may attend. A row without any True gives zeros, never NaN.
+        is_causal: also hide the future: the last query sees all keys, the one before all but the last, and so on.
+        dropout: probability of zeroing an attention weight, applied only if `training`.
+        training: whether dropout is active.
+
+    Example:
+        >>> q = k = torch.zeros(1, 1, 2, 1)
+        >>> v = torch.tensor([[[[2.0], [4.0]]]])
+        >>> scaled_dot_product_attention(q, k, v).flatten().tolist()  # equal scores: the mean of the values
+        [3.0, 3.0]
+        >>> scaled_dot_product_attention(q, k, v, is_causal=True).flatten().tolist()
+        [2.0, 3.0]
+    """
+    if is_causal:
+        mask = combine_masks(causal_mask(q.shape[2], k.shape[2], device=q.device), mask)
+    weights = F.dropout(attention_weights(q, k, mask), dropout, training)  # [B, H, T, S]
+    return weights @ repeat_heads(v, q.shape[1])  # [B, H, T, K]
+
+
+def fused_attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    *,
+    mask: Tensor | None = None,
+    is_causal: bool = False,
+    dropout: float = 0.0,
+    training: bool = False,
+) -> Tensor:
+    """Return the same as `scaled_dot_product_attention`, in one kernel that never stores the weights [B, H, T, S].
+
+    Example:
+        >>> q = k = v = torch.arange(8.0).reshape(1, 1, 4, 2)
+        >>> by_hand = scaled_dot_product_attention(q, k, v, is_causal=True)
+        >>> torch.allclose(fused_attention(q, k, v, is_causal=True), by_hand)
+        True
+    """
+    T, S = q.shape[2], k.shape[2]
+    if is_causal and T == 1:
+        is_causal = False  # one query, the newest: it sees every key
+    if is_causal and (mask is not None or T != S):  # torch's kernel aligns the first query, ours the last
+        mask, is_causal = combine_masks(causal_mask(T, S, device=q.device), mask), False
+    p = dropout if training else 0.0
+    grouped = q.shape[1] != k.shape[1]
+    if mask is None:
+        return F.scaled_dot_product_attention(q, k, v, dropout_p=p, is_causal=is_causal, enable_gqa=grouped)
+    # torch promises nothing about rows that may attend to nothing, and its kernels differ. Such rows see everything
+    # here and are then set to zero, so neither the result nor a gradient can be NaN.
+    blind = ~mask.any(-1, keepdim=True)  # [B, H, T, 1]
+    heads = F.scaled_dot_product_attention(q, k, v, attn_mask=mask | blind, dropout_p=p, enable_gqa=grouped)
+    return heads.masked_fill(blind, 0.0)
+
+
+def repeat_heads(x: Tensor, n_heads: int) -> Tensor:
+    """Repeat each of G heads for the H/G query heads that share it: [B, G, S, K] -> [B, H, S, K]."""
+    return x if x.shape[1] == n_heads else x.repeat_interleave(n_heads // x.shape[1], dim=1)
+
+
+def split_heads(x: Tensor, n_heads: int) -> Tensor:
+    """Cut the width into heads: [B, T, H·K] -> [B, H, T, K], a view.
+
+    Example:
+        >>> split_heads(torch.arange(4).reshape(1, 1, 4), n_heads=2).tolist()
+        [[[[0, 1]], [[2, 3]]]]
+    """
+    return x.reshape(*x.shape[:-1], n_heads, -1).transpose(1, 2)
+
+
+def combine_heads(x: Tensor) -> Tensor:
+    """Lay the heads side by side again: [B, H, T, K] -> [B, T, H·K]; undoes `split_heads`."""
+    return x.transpose(1, 2).flatten(-2)
+
+
+class MultiHeadAttention(nn.Module):
+    """Project to heads, attend in each, project back (Vaswani et al. 2017, section 3.2.2).
+
+    Self-attention without `context`, cross-attention with it. Biases and projections follow torch's `nn.Linear`.
+
+    Args:
+        d_model: width D of input and output.
+        n_heads: query heads H; d_model must be a multiple.
+        n_kv_heads: key/value heads G; n_heads must be a multiple. None: n_heads; 1 is multi-query attention.
+        bias: whether the four projections have a bias.
+        dropout: probability of zeroing an attention weight while training.
+        fused: use torch's kernel; False uses the formula as written above. Both give the same.
+
+    Raises:
+        ValueError: if the heads do not divide the width, or each other.
+
+    Example:
+        >>> attention = MultiHeadAttention(d_model=8, n_heads=4, n_kv_heads=2)
+        >>> attention(torch.ones(1, 3, 8), is_causal=True).shape
+        torch.Size([1, 3, 8])
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        n_heads: int,
+        *,
+        n_kv_heads: int | None = None,
+        bias: bool = True,
+        dropout: float = 0.0,
+        fused: bool = True,
+    ) -> None:
+        super().__init__()
+        self.n_heads = n_heads
+        self.n_kv_heads = n_heads if n_kv_heads is None else n_kv_heads
+        if d_model % n_heads:
+            raise ValueError(f"d_model must be a multiple of n_heads={n_heads}, found {d_model}")
+        if n_heads % self.n_kv_heads:
+            raise ValueError(f"n_heads must be a multiple of n_kv_heads={self.n_kv_heads}, found {n_heads}")
+        d_kv = d_model // n_heads * self.n_kv_heads
+        self.query = nn.Linear(d_model, d_model, bias=bias)
+        self.key = nn.Linear(d_model, d_kv, bias=bias)
+        self.value = nn.Linear(d_model, d_kv, bias=bias)
+        self.output = nn.Linear(d_model, d_model, bias=bias)
+        self.dropout = dropout
+        self.fused = fused
+
+    def forward(
+        self,
+        x: Tensor,
+        context: Tensor | None = None,
+        *,
+        mask: Tensor | None = None,
+        is_causal: bool = False,
+        rotation: Callable[[Tensor], Tensor] | None = None,
+        cache: LayerCache | None = None,
+    ) -> Tensor:
+        """Return what each position of `x` gathered: [B, T, D] -> [B, T, D].
+
+        Args:
+            x: where the queries come from.
+            context: where keys and values come from, [B, S, D]; None: from x.
+            mask: boolean, broadcast to [B, H, T, S], True = may attend; S counts the cached positions too.
+            is_causal: hide the future, in addition to the mask.
+            rotation: turns queries and keys by their positions (`RotaryPositions`).
+            cache: keeps the keys and values of earlier calls; the new ones are appended.
+        """
+        source = x if context is None else context
+        q = split_heads(self.query(x), self.n_heads)  # [B, H, T, K]
+        k = split_heads(self.key(source), self.n_kv_heads)  # [B, G, S, K]
+        v = split_heads(self.value(source), self.n_kv_heads)  # [B, G, S, K]
+        if rotation is not None:
+            q, k = rotation(q), rotation(k)
+        if cache is not None:
+            k, v = cache.append(k, v)  # S grows by what is cached
+        attend = fused_attention if self.fused else scaled_dot_product_attention
+        heads = attend(q, k, v, mask=mask, is_causal=is_causal, dropout=self.dropout, training=self.training)
+        out: Tensor = self.output(combine_heads(heads))  # [B, T, D]
+        return out

@@ -1,0 +1,225 @@
+"""Transformer blocks: attention and feed-forward with residual sums, for encoders, decoders and GPT.
+
+Shapes: B batch, T positions, S positions of the other sequence, D width.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Literal
+
+from torch import Tensor, nn
+
+from groundup.configs.model import Activation
+from groundup.layers.attention import MultiHeadAttention
+from groundup.layers.feedforward import build_feed_forward
+from groundup.layers.kv_cache import LayerCache
+from groundup.layers.normalization import build_norm
+
+NormOrder = Literal["pre", "post"]
+
+
+Layer = Callable[[Tensor], Tensor]
+"""Anything that maps [B, T, D] to [B, T, D]."""
+
+
+def residual(x: Tensor, sublayer: Layer, *, norm: Layer, dropout: Layer, order: NormOrder) -> Tensor:
+    """Return `x` plus what `sublayer` makes of it, normalized before or after.
+
+    post: norm(x + dropout(sublayer(x))), the 2017 Transformer (Vaswani et al., sections 3.1 and 5.4).
+    pre: x + dropout(sublayer(norm(x))), GPT-2: the sum is never normalized, so gradients pass it unchanged.
+
+    Example:
+        >>> import torch
+        >>> halve, keep = (lambda x: x / 2), nn.Identity()
+        >>> residual(torch.ones(2), lambda x: 2 * x, norm=halve, dropout=keep, order="pre").tolist()  # 1 + 2 · 1/2
+        [2.0, 2.0]
+        >>> residual(torch.ones(2), lambda x: 2 * x, norm=halve, dropout=keep, order="post").tolist()  # (1 + 2) / 2
+        [1.5, 1.5]
+    """
+    if order == "pre":
+        return x + dropout(sublayer(norm(x)))
+    return norm(x + dropout(sublayer(x)))
+
+
+class GPTBlock(nn.Module):
+    """Causal self-attention, then feed-forward: one layer of a decoder-only model.
+
+    Args:
+        d_model: width D.
+        n_heads: query heads.
+        d_ff: inner width of the feed-forward layer.
+        n_kv_heads: key/value heads. None: n_heads.
+        activation: gelu, gelu_tanh, relu or swiglu.
+        norm: layer or rms.
+        norm_order: pre or post.
+        norm_epsilon: added to the variance.
+        dropout: probability for attention weights and sublayer outputs while training.
+        bias: whether projections and LayerNorms have a bias.
+        fused: use torch's kernels; False uses the formulas written out in this room.
+
+    Example:
+        >>> import torch
+        >>> GPTBlock(d_model=8, n_heads=2, d_ff=32)(torch.ones(1, 3, 8)).shape
+        torch.Size([1, 3, 8])
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        n_heads: int,
+        d_ff: int,
+        *,
+        n_kv_heads: int | None = None,
+        activation: Activation = "gelu_tanh",
+        norm: Literal["layer", "rms"] = "layer",
+        norm_order: NormOrder = "pre",
+        norm_epsilon: float = 1e-5,
+        dropout: float = 0.0,
+        bias: bool = True,
+        fused: bool = True,
+    ) -> None:
+        super().__init__()
+        self.attention_norm = build_norm(norm, d_model, epsilon=norm_epsilon, bias=bias, fused=fused)
+        self.attention = MultiHeadAttention(
+            d_model, n_heads, n_kv_heads=n_kv_heads, bias=bias, dropout=dropout, fused=fused
+        )
+        self.feed_forward_norm = build_norm(norm, d_model, epsilon=norm_epsilon, bias=bias, fused=fused)
+        self.feed_forward = build_feed_forward(activation, d_model, d_ff, bias=bias, fused=fused)
+        self.dropout = nn.Dropout(dropout)
+        self.norm_order = norm_order
+
+    def forward(
+        self,
+        x: Tensor,
+        *,
+        mask: Tensor | None = None,
+        is_causal: bool = True,
+        rotation: Callable[[Tensor], Tensor] | None = None,
+        cache: LayerCache | None = None,
+    ) -> Tensor:
+        """Return the block's output [B, T, D]; the arguments are those of `MultiHeadAttention`."""
+        add = partial(residual, dropout=self.dropout, order=self.norm_order)
+        x = add(
+            x,
+            lambda h: self.attention(h, mask=mask, is_causal=is_causal, rotation=rotation, cache=cache),
+            norm=self.attention_norm,
+        )
+        return add(x, self.feed_forward, norm=self.feed_forward_norm)
+
+
+class EncoderBlock(nn.Module):
+    """Self-attention over the whole sequence, then feed-forward (Vaswani et al. 2017, section 3.1).
+
+    Args:
+        d_model: width D.
+        n_heads: heads.
+        d_ff: inner width of the feed-forward layer.
+        activation: gelu, gelu_tanh, relu or swiglu.
+        norm_order: pre or post.
+        norm_epsilon: added to the variance.
+        dropout: probability for attention weights and sublayer outputs while training.
+        bias: whether projections and LayerNorms have a bias.
+        fused: use torch's kernels; False uses the formulas written out in this room.
+
+    Example:
+        >>> import torch
+        >>> from groundup.layers.masks import padding_mask
+        >>> block = EncoderBlock(d_model=8, n_heads=2, d_ff=32)
+        >>> block(torch.ones(2, 3, 8), mask=padding_mask(torch.tensor([3, 2]), 3)).shape
+        torch.Size([2, 3, 8])
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        n_heads: int,
+        d_ff: int,
+        *,
+        activation: Activation = "gelu",
+        norm_order: NormOrder = "post",
+        norm_epsilon: float = 1e-5,
+        dropout: float = 0.0,
+        bias: bool = True,
+        fused: bool = True,
+    ) -> None:
+        super().__init__()
+        self.attention_norm = build_norm("layer", d_model, epsilon=norm_epsilon, bias=bias, fused=fused)
+        self.attention = MultiHeadAttention(d_model, n_heads, bias=bias, dropout=dropout, fused=fused)
+        self.feed_forward_norm = build_norm("layer", d_model, epsilon=norm_epsilon, bias=bias, fused=fused)
+        self.feed_forward = build_feed_forward(activation, d_model, d_ff, bias=bias, fused=fused)
+        self.dropout = nn.Dropout(dropout)
+        self.norm_order = norm_order
+
+    def forward(self, x: Tensor, *, mask: Tensor | None = None) -> Tensor:
+        """Return the block's output [B, T, D]; `mask` hides padding, broadcast to [B, H, T, T]."""
+        add = partial(residual, dropout=self.dropout, order=self.norm_order)
+        x = add(x, lambda h: self.attention(h, mask=mask), norm=self.attention_norm)
+        return add(x, self.feed_forward, norm=self.feed_forward_norm)
+
+
+class DecoderBlock(nn.Module):
+    """Causal self-attention, cross-attention to an encoded sequence, feed-forward (Vaswani et al. 2017, section 3.1).
+
+    Args:
+        d_model: width D.
+        n_heads: heads.
+        d_ff: inner width of the feed-forward layer.
+        activation: gelu, gelu_tanh, relu or swiglu.
+        norm_order: pre or post.
+        norm_epsilon: added to the variance.
+        dropout: probability for attention weights and sublayer outputs while training.
+        bias: whether projections and LayerNorms have a bias.
+        fused: use torch's kernels; False uses the formulas written out in this room.
+
+    Example:
+        >>> import torch
+        >>> block = DecoderBlock(d_model=8, n_heads=2, d_ff=32)
+        >>> block(torch.ones(1, 3, 8), torch.ones(1, 5, 8)).shape
+        torch.Size([1, 3, 8])
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        n_heads: int,
+        d_ff: int,
+        *,
+        activation: Activation = "gelu",
+        norm_order: NormOrder = "post",
+        norm_epsilon: float = 1e-5,
+        dropout: float = 0.0,
+        bias: bool = True,
+        fused: bool = True,
+    ) -> None:
+        super().__init__()
+        self.attention_norm = build_norm("layer", d_model, epsilon=norm_epsilon, bias=bias, fused=fused)
+        self.attention = MultiHeadAttention(d_model, n_heads, bias=bias, dropout=dropout, fused=fused)
+        self.cross_attention_norm = build_norm("layer", d_model, epsilon=norm_epsilon, bias=bias, fused=fused)
+        self.cross_attention = MultiHeadAttention(d_model, n_heads, bias=bias, dropout=dropout, fused=fused)
+        self.feed_forward_norm = build_norm("layer", d_model, epsilon=norm_epsilon, bias=bias, fused=fused)
+        self.feed_forward = build_feed_forward(activation, d_model, d_ff, bias=bias, fused=fused)
+        self.dropout = nn.Dropout(dropout)
+        self.norm_order = norm_order
+
+    def forward(
+        self,
+        x: Tensor,
+        encoded: Tensor,
+        *,
+        mask: Tensor | None = None,
+        encoded_mask: Tensor | None = None,
+        cache: LayerCache | None = None,
+    ) -> Tensor:
+        """Return the block's output [B, T, D].
+
+        Args:
+            x: the sequence being written [B, T, D].
+            encoded: what the encoder made of the other sequence [B, S, D].
+            mask: hides padding of x, in addition to the future; broadcast to [B, H, T, T].
+            encoded_mask: hides padding of the encoded sequence; broadcast to [B, H, T, S].
+            cache: keeps keys and values of the self-attention.
+        """
+        add = partial(residual, dropout=self.dropout, order=self.norm_order)
+        x = add(x, lambda h: self.attention(h, mask=mask, is_causal=True, cache=cache), norm=self.attention_norm)
+        x = add(x, lambda h: self.cross_attention(h, encoded, mask=encoded_mask), norm=self.cross_attention_norm)
+        return add(x, self.feed_forward, norm=self.feed_forward_norm)

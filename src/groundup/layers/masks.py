@@ -1,0 +1,60 @@
+"""Boolean masks that say which keys each query may attend to: True = may attend.
+
+Shapes: B batch, H heads, T query positions, S key positions. Every mask broadcasts to the scores [B, H, T, S].
+"""
+
+import torch
+from torch import Tensor
+
+
+def causal_mask(
+    T: int, S: int | None = None, *, offset: int | Tensor | None = None, device: torch.device | str | None = None
+) -> Tensor:
+    """Return the mask that hides the future: query t may attend to the keys at or before its own position.
+
+    Args:
+        T: number of queries.
+        S: number of keys; None means as many as queries.
+        offset: position of the first query. None: S - T, so that the last query sees every key (what a cache needs).
+            A tensor [B] gives each row of the batch a position of its own.
+        device: where to build it.
+
+    Returns:
+        Boolean [T, S], or [B, 1, T, S] if `offset` is a tensor.
+
+    Example:
+        >>> causal_mask(2, 3).int().tolist()  # two new tokens after one that is already cached
+        [[1, 1, 0], [1, 1, 1]]
+    """
+    S = T if S is None else S
+    offset = S - T if offset is None else offset
+    if isinstance(offset, Tensor):
+        device = offset.device
+        offset = offset[:, None, None, None]  # [B, 1, 1, 1]
+    positions = torch.arange(T, device=device)[:, None] + offset  # [T, 1] or [B, 1, T, 1]
+    return torch.arange(S, device=device) <= positions  # [T, S] or [B, 1, T, S]
+
+
+def padding_mask(lengths: Tensor, S: int) -> Tensor:
+    """Return the mask [B, 1, 1, S] that hides the padding behind the first `lengths[b]` keys of row b.
+
+    Example:
+        >>> padding_mask(torch.tensor([1, 3]), 3).int()[:, 0, 0].tolist()
+        [[1, 0, 0], [1, 1, 1]]
+    """
+    return torch.arange(S, device=lengths.device) < lengths[:, None, None, None]
+
+
+def combine_masks(*masks: Tensor | None) -> Tensor | None:
+    """Return the mask that allows what every given mask allows; None stands for "everything is allowed".
+
+    Example:
+        >>> both = combine_masks(causal_mask(2), None, padding_mask(torch.tensor([1]), 2))
+        >>> both.int().tolist()
+        [[[[1, 0], [1, 0]]]]
+    """
+    combined: Tensor | None = None
+    for mask in masks:
+        if mask is not None:
+            combined = mask if combined is None else combined & mask
+    return combined

@@ -1,0 +1,181 @@
+"""GPT: one decoder-only Transformer for GPT-2, the Llama family and the 2017 design, by config.
+
+Shapes: B batch, T new tokens, S tokens seen (cached and new), D width, V vocabulary.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from groundup.configs.model import GPTConfig
+from groundup.errors import InputError
+from groundup.layers.blocks import GPTBlock
+from groundup.layers.embedding import TokenEmbedding
+from groundup.layers.kv_cache import KVCache
+from groundup.layers.masks import causal_mask, combine_masks
+from groundup.layers.normalization import build_norm
+from groundup.layers.positions import LearnedPositions, RotaryPositions, SinusoidalPositions
+
+INITIAL_DEVIATION = 0.02
+"""Standard deviation of initial weights (Radford et al. 2018, section 4.1; GPT-2 kept it)."""
+
+
+class GPT(nn.Module):
+    """Tokens in, logits of the next token out (Radford et al. 2019).
+
+    Initial weights are normal with deviation 0.02, the projections that write into the residual stream divided by
+    √(2 · n_layers) because so many of them add up there (Radford et al. 2019, section 2.3); biases are zero. They
+    come from torch's default generator: seed it to get the same weights.
+
+    With sinusoidal positions the embedding is multiplied by √D (Vaswani et al. 2017, section 3.4); else the fixed
+    vectors, of size 1, would drown tokens of size 0.02. Rotary columns are paired as "halves" (Llama in transformers).
+
+    Args:
+        config: sizes and parts; `vocab_size` must be set.
+        fused: use torch's kernels; False uses the formulas written out in layers/. Both give the same.
+
+    Raises:
+        InputError: if config.vocab_size is None.
+
+    Example:
+        >>> model = GPT(GPTConfig(vocab_size=10, context_length=8, d_model=16, n_layers=2, n_heads=4))
+        >>> model(torch.tensor([[1, 2, 3]])).shape
+        torch.Size([1, 3, 10])
+    """
+
+    def __init__(self, config: GPTConfig, *, fused: bool = True) -> None:
+        super().__init__()
+        if config.vocab_size is None:
+            raise InputError("GPTConfig.vocab_size must be set to build a GPT, found None; use the tokenizer's")
+        self.config = config
+        sinusoidal = config.position == "sinusoidal"
+        self.token_embedding = TokenEmbedding(
+            config.vocab_size, config.d_model, scale=math.sqrt(config.d_model) if sinusoidal else 1.0
+        )
+        self.position_embedding: LearnedPositions | SinusoidalPositions | None = None
+        self.rotary: RotaryPositions | None = None
+        if config.position == "learned":
+            self.position_embedding = LearnedPositions(config.context_length, config.d_model)
+        elif sinusoidal:
+            self.position_embedding = SinusoidalPositions(
+                config.d_model, config.context_length, base=config.rotary_base
+            )
+        else:
+            self.rotary = RotaryPositions(config.d_head, config.context_length, base=config.rotary_base)
+        self.dropout = nn.Dropout(config.dropout)
+        self.blocks = nn.ModuleList(_block(config, fused) for _ in range(config.n_layers))
+        self.final_norm: nn.Module = nn.Identity()  # post-norm blocks end normalized
+        if config.norm_order == "pre":
+            self.final_norm = build_norm(
+                config.norm, config.d_model, epsilon=config.norm_epsilon, bias=config.bias, fused=fused
+            )
+        self.output = None if config.tie_embeddings else nn.Linear(config.d_model, config.vocab_size, bias=False)
+        self._initialize()
+
+    def forward(self, tokens: Tensor, *, cache: KVCache | None = None, mask: Tensor | None = None) -> Tensor:
+        """Return logits of the token after each of `tokens`: int64 [B, T] -> [B, T, V].
+
+        Args:
+            tokens: ids; with a cache, those that follow the ones it holds.
+            cache: keys and values of earlier tokens; it grows by T. See `new_cache`.
+            mask: boolean, broadcast to [B, 1, T, S], True = may attend; causality is added to it.
+
+        Raises:
+            InputError: if the tokens held and given are more than context_length.
+            ValueError: if the cache has no room for them.
+        """
+        return self.project(self.hidden_states(tokens, cache=cache, mask=mask))
+
+    def hidden_states(self, tokens: Tensor, *, cache: KVCache | None = None, mask: Tensor | None = None) -> Tensor:
+        """Return what `project` turns into logits, after the final norm: [B, T] -> [B, T, D]. See `forward`."""
+        T = tokens.shape[1]
+        held = 0 if cache is None else cache.longest
+        if held + T > self.config.context_length:
+            raise InputError(
+                f"this model sees at most {self.config.context_length} tokens, found {held + T}; "
+                "shorten the text or use a model with a larger context_length"
+            )
+        offset = 0 if cache is None else cache.offset
+        x: Tensor = self.token_embedding(tokens)  # [B, T, D]
+        if self.position_embedding is not None:
+            x = self.position_embedding(x, offset)
+        rotation = None if self.rotary is None else self.rotary(T, offset)
+        x = self.dropout(x)
+        mask, is_causal = _causality(T, held + T, offset, mask, tokens.device)
+        for i, block in enumerate(self.blocks):
+            layer_cache = None if cache is None else cache.layer(i)
+            x = block(x, mask=mask, is_causal=is_causal, rotation=rotation, cache=layer_cache)
+        if cache is not None:
+            cache.advance(T)
+        hidden: Tensor = self.final_norm(x)
+        return hidden
+
+    def project(self, hidden: Tensor) -> Tensor:
+        """Return the logits for hidden states: [..., D] -> [..., V]; give it the last position only to save work."""
+        return F.linear(hidden, self.token_embedding.weight if self.output is None else self.output.weight)
+
+    def new_cache(self, batch_size: int, capacity: int | None = None, dtype: torch.dtype | None = None) -> KVCache:
+        """Return an empty cache for `batch_size` rows on the model's device.
+
+        Args:
+            batch_size: rows.
+            capacity: most tokens a row can hold. None: context_length.
+            dtype: number format. None: the model's.
+        """
+        weight = self.token_embedding.weight
+        return KVCache(
+            n_layers=self.config.n_layers,
+            batch_size=batch_size,
+            n_kv_heads=self.config.kv_heads,
+            capacity=self.config.context_length if capacity is None else capacity,
+            d_head=self.config.d_head,
+            dtype=weight.dtype if dtype is None else dtype,
+            device=weight.device,
+        )
+
+    def n_parameters(self, *, embeddings: bool = True) -> int:
+        """Count the parameters, tied ones once; `embeddings=False` leaves out the token and position tables.
+
+        Without the tables it is the N of the scaling laws (Kaplan et al. 2020, section 2.1), up to biases and norms.
+        """
+        return sum(
+            parameter.numel()
+            for name, parameter in self.named_parameters()
+            if embeddings or not name.startswith(("token_embedding.", "position_embedding."))
+        )
+
+    def _initialize(self) -> None:
+        for name, parameter in self.named_parameters():
+            if name.endswith(".bias"):
+                nn.init.zeros_(parameter)
+            elif name.endswith(("attention.output.weight", "feed_forward.down.weight")):
+                nn.init.normal_(parameter, std=INITIAL_DEVIATION / math.sqrt(2 * self.config.n_layers))
+            elif not name.endswith("norm.weight"):  # norms start at one
+                nn.init.normal_(parameter, std=INITIAL_DEVIATION)
+
+
+def _block(config: GPTConfig, fused: bool) -> GPTBlock:
+    return GPTBlock(
+        config.d_model,
+        config.n_heads,
+        config.feed_forward_width,
+        n_kv_heads=config.kv_heads,
+        activation=config.activation,
+        norm=config.norm,
+        norm_order=config.norm_order,
+        norm_epsilon=config.norm_epsilon,
+        dropout=config.dropout,
+        bias=config.bias,
+        fused=fused,
+    )
+
+
+def _causality(
+    T: int, S: int, offset: int | Tensor, mask: Tensor | None, device: torch.device
+) -> tuple[Tensor | None, bool]:
+    """Return (mask, is_causal) for all blocks: a mask is built only where the kernel's own causality is not enough."""
+    if mask is None and isinstance(offset, int) and (offset == 0 or T == 1):
+        return None, True
+    return combine_masks(causal_mask(T, S, offset=offset, device=device), mask), False
