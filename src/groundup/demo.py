@@ -1,4 +1,4 @@
-"""`groundup demo`: train a small GPT on tales, hold its loss against the exact entropy, let it write, check what it wrote."""
+"""The demo: train on tales, hold the loss against the exact entropy, let the model write, check what it wrote."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
