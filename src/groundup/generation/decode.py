@@ -1,0 +1,182 @@
+"""The decoding loop: prompts of ids in, one drawn token a step for every row that has not ended. It knows no text."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from groundup.configs.generation import GenerationConfig
+from groundup.errors import InputError
+from groundup.generation.processors import chain
+from groundup.generation.reading import Reader
+from groundup.generation.sampling import Draw, draw, greedy, log_probabilities, report, row_generators
+from groundup.models.gpt import GPT
+
+
+def generate(
+    model: GPT, prompts: Sequence[Sequence[int]], config: GenerationConfig, *, end_id: int | None = None
+) -> list[list[int]]:
+    """Return the ids drawn after each prompt, without `end_id`, which ends a row when config.stop_at_end.
+
+    See `decode` for everything else.
+
+    Raises:
+        InputError: as `decode`; also for stop texts, which need a tokenizer: `generate_text` has one.
+
+    Example:
+        >>> from groundup.configs.model import GPTConfig
+        >>> model = GPT(GPTConfig(vocab_size=10, context_length=8, d_model=16, n_layers=1, n_heads=2))
+        >>> [len(ids) for ids in generate(model, [[1, 2, 3], [4]], GenerationConfig(max_new_tokens=20))]
+        [20, 20]
+    """
+    if config.stop:
+        raise InputError(f"generate draws ids and cannot find the stop texts {config.stop}; use generate_text")
+    drawn: list[list[int]] = [[] for _ in prompts]
+    for step in decode(model, prompts, config, end_id=end_id):
+        for one in step:
+            if not (config.stop_at_end and one.token == end_id):
+                drawn[one.row].append(one.token)
+    return drawn
+
+
+def decode(
+    model: GPT,
+    prompts: Sequence[Sequence[int]],
+    config: GenerationConfig,
+    *,
+    end_id: int | None = None,
+    vocab_size: int | None = None,
+    is_finished: Callable[[int], bool] = lambda row: False,
+) -> Iterator[list[Draw]]:
+    """Yield, step by step, one `Draw` for each row that has not ended.
+
+    A row of a batch is drawn as if it were alone: its tokens depend on its prompt and on its own generator, seeded
+    with config.seed + row, and not on the other prompts. A row ends with `end_id` (which is yielded) when
+    config.stop_at_end, when the caller says so, or after config.max_new_tokens. Config.stop is the caller's business.
+
+    Past the context the window slides: when a row has filled context_length tokens, the model goes on from the last
+    context_length // 2 of them (at least 1), read anew from position 0. The rule is the same with and without a
+    cache, so both draw the same tokens. The repetition penalty still sees the whole row, prompt included.
+
+    The model is in evaluation mode until the iterator ends or is closed; then its mode is restored.
+
+    Args:
+        model: what predicts.
+        prompts: ids of each row; an empty one begins with `end_id`, as a new document does in training.
+        config: how to draw.
+        end_id: the end-of-text token, if there is one.
+        vocab_size: draw ids below it only. None: all that the model has. A model's vocabulary may be padded.
+        is_finished: asked about each row after the step that holds its token was taken.
+
+    Raises:
+        InputError: an empty prompt without an `end_id`, a prompt longer than the context, an id that is not in the
+            vocabulary, or logits that are NaN.
+    """
+    n_tokens = model.token_embedding.weight.shape[0]
+    if vocab_size is not None:
+        n_tokens = min(n_tokens, vocab_size)
+    starts = [_checked(row, prompt, model, end_id, n_tokens) for row, prompt in enumerate(prompts)]
+    return _steps(model, starts, config, end_id, n_tokens, is_finished) if starts else iter(())
+
+
+def _checked(row: int, prompt: Sequence[int], model: GPT, end_id: int | None, n_tokens: int) -> list[int]:
+    ids = [int(token) for token in prompt]
+    if not ids:
+        if end_id is None:
+            raise InputError("expected a prompt, found an empty one and no end-of-text token to begin after: give one")
+        ids = [end_id]
+    if len(ids) > model.config.context_length:
+        raise InputError(
+            f"expected a prompt of at most {model.config.context_length} tokens, this model's context_length, "
+            f"found {len(ids)} (prompt {row}): shorten it or keep its end"
+        )
+    unknown = [token for token in ids if not 0 <= token < n_tokens]
+    if unknown:
+        raise InputError(
+            f"expected token ids 0 … {n_tokens - 1}, found {unknown[0]} (prompt {row}): "
+            "encode with the tokenizer the model was trained with"
+        )
+    return ids
+
+
+class _Texts:
+    """The ids of every row that has not ended, and the window of each that the model sees."""
+
+    def __init__(self, prompts: list[list[int]], max_new_tokens: int, device: torch.device) -> None:
+        longest = max(len(prompt) for prompt in prompts)
+        self.ids = torch.full((len(prompts), longest + max_new_tokens), -1)  # -1: nothing there yet
+        for row, prompt in enumerate(prompts):
+            self.ids[row, : len(prompt)] = torch.tensor(prompt)
+        self.ids = self.ids.to(device)
+        self.ends = [len(prompt) for prompt in prompts]
+        self.starts = [0] * len(prompts)
+
+    def windows(self) -> list[Tensor]:
+        return [self.ids[i, start:end] for i, (start, end) in enumerate(zip(self.starts, self.ends, strict=True))]
+
+    def append(self, tokens: Tensor) -> None:
+        self.ids[torch.arange(len(self.ends)), torch.tensor(self.ends)] = tokens.to(self.ids.device)
+        self.ends = [end + 1 for end in self.ends]
+
+    def keep(self, places: list[int]) -> None:
+        self.ids = self.ids[places]
+        self.ends = [self.ends[place] for place in places]
+        self.starts = [self.starts[place] for place in places]
+
+    def slide(self, context_length: int) -> list[int]:
+        """Move each window that no longer fits; return their places."""
+        slid = [i for i, end in enumerate(self.ends) if end - self.starts[i] > context_length]
+        for i in slid:
+            self.starts[i] = self.ends[i] - max(1, context_length // 2)
+        return slid
+
+
+@contextmanager
+def _evaluation_mode(model: GPT) -> Iterator[None]:
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+@torch.inference_mode()
+def _steps(
+    model: GPT,
+    prompts: list[list[int]],
+    config: GenerationConfig,
+    end_id: int | None,
+    n_tokens: int,
+    is_finished: Callable[[int], bool],
+) -> Iterator[list[Draw]]:
+    context_length = model.config.context_length
+    texts = _Texts(prompts, config.max_new_tokens, model.token_embedding.weight.device)
+    rows, generators = list(range(len(prompts))), row_generators(config.seed, len(prompts))
+    process = chain(config)
+    capacity = min(context_length, texts.ids.shape[1]) if config.use_cache else None
+    with _evaluation_mode(model):
+        reader = Reader(model, texts.windows(), capacity=capacity)
+        for n_left in reversed(range(config.max_new_tokens)):
+            logits = model.project(reader.last_hidden)[:, :n_tokens]  # [B, V]
+            logits = logits if logits.dtype == torch.float64 else logits.float()
+            logprobs = log_probabilities(logits)
+            processed = process(logits, texts.ids)
+            tokens = greedy(processed) if config.strategy == "greedy" else draw(processed, generators)  # [B]
+            texts.append(tokens)
+            draws = report(rows, tokens, logprobs, config.n_top)
+            yield draws
+            kept = [
+                place
+                for place, one in enumerate(draws)
+                if not (config.stop_at_end and one.token == end_id) and not is_finished(one.row)
+            ]
+            if not kept or not n_left:
+                return
+            if len(kept) < len(draws):
+                texts.keep(kept)
+                rows, generators = [rows[i] for i in kept], [generators[i] for i in kept]
+            slid = texts.slide(context_length)
+            reader.read(texts.windows(), kept=kept, slid=slid)

@@ -1,0 +1,111 @@
+"""How the model reads a batch of growing texts: prefill, decode step, and a cache kept in step with its rows.
+
+Shapes: B rows, T tokens of the longest row, D width.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from groundup.layers.kv_cache import KVCache
+from groundup.models.gpt import GPT
+
+
+def prefill(model: GPT, windows: Sequence[Tensor], cache: KVCache | None = None) -> Tensor:
+    """Read whole windows at once, of any lengths above 0; return the hidden state of each one's last token [B, D].
+
+    Windows are padded on the right: a causal model never looks there from an earlier token. A cache must be empty; it
+    then holds exactly the windows.
+
+    Example:
+        >>> from groundup.configs.model import GPTConfig
+        >>> model = GPT(GPTConfig(vocab_size=10, context_length=8, d_model=16, n_layers=1, n_heads=2))
+        >>> cache = model.new_cache(2)
+        >>> prefill(model, [torch.tensor([1, 2, 3]), torch.tensor([4])], cache).shape, cache.lengths.tolist()
+        (torch.Size([2, 16]), [3, 1])
+    """
+    lengths = [len(window) for window in windows]
+    tokens = pad_sequence(list(windows), batch_first=True)  # [B, T]
+    hidden = model.hidden_states(tokens, cache=cache)  # [B, T, D]
+    if cache is not None:
+        cache.truncate(lengths)
+    return hidden[torch.arange(len(windows)), torch.tensor(lengths) - 1]
+
+
+def decode_step(model: GPT, tokens: Tensor, cache: KVCache) -> Tensor:
+    """Read one more token [B] in each row of `cache`; return its hidden state [B, D]."""
+    return model.hidden_states(tokens[:, None], cache=cache)[:, 0]
+
+
+def keep_rows(model: GPT, cache: KVCache, places: Sequence[int]) -> KVCache:
+    """Return a cache that holds only the rows at `places`, in that order.
+
+    Example:
+        >>> from groundup.configs.model import GPTConfig
+        >>> model = GPT(GPTConfig(vocab_size=10, context_length=8, d_model=16, n_layers=1, n_heads=2))
+        >>> cache = model.new_cache(2)
+        >>> _ = prefill(model, [torch.tensor([1, 2, 3]), torch.tensor([4])], cache)
+        >>> keep_rows(model, cache, [1]).lengths.tolist()
+        [1]
+    """
+    kept = model.new_cache(len(places), cache.capacity, cache.keys.dtype)
+    held = cache.longest
+    kept.keys[:, :, :, :held] = cache.keys[:, list(places), :, :held]
+    kept.values[:, :, :, :held] = cache.values[:, list(places), :, :held]
+    kept.advance(held)
+    kept.truncate(cache.lengths[list(places)])
+    return kept
+
+
+def reread_rows(model: GPT, cache: KVCache, places: Sequence[int], windows: Sequence[Tensor]) -> None:
+    """Replace what the rows at `places` hold by other `windows`, none longer than what they held.
+
+    A window that slid begins at another token, and with it every position and every key changes: it is read anew.
+    """
+    filled = [(place, window) for place, window in zip(places, windows, strict=True) if len(window)]
+    lengths: list[int] = cache.lengths.tolist()
+    for place, window in zip(places, windows, strict=True):
+        lengths[place] = len(window)
+    cache.truncate(lengths)
+    if not filled:
+        return
+    rows = [place for place, _ in filled]
+    held = max(len(window) for _, window in filled)
+    fresh = model.new_cache(len(rows), held, cache.keys.dtype)
+    prefill(model, [window for _, window in filled], fresh)
+    cache.keys[:, rows, :, :held] = fresh.keys
+    cache.values[:, rows, :, :held] = fresh.values
+
+
+class Reader:
+    """The hidden state of each row's last token, with a cache or, by reading everything again, without.
+
+    Args:
+        model: what reads.
+        windows: the tokens each row begins with.
+        capacity: most tokens a row will hold. None: no cache.
+    """
+
+    def __init__(self, model: GPT, windows: Sequence[Tensor], *, capacity: int | None) -> None:
+        self._model = model
+        self._cache = None if capacity is None else model.new_cache(len(windows), capacity)
+        self.last_hidden = prefill(model, windows, self._cache)  # [B, D]
+
+    def read(self, windows: Sequence[Tensor], *, kept: Sequence[int], slid: Sequence[int]) -> None:
+        """Read on to the end of `windows`, each one token longer than before.
+
+        Args:
+            windows: what each row's model may see now.
+            kept: places of the rows among the previous ones; the others have ended.
+            slid: places, among `windows`, of those that begin later than before.
+        """
+        if self._cache is None:
+            self.last_hidden = prefill(self._model, windows)
+            return
+        if len(kept) < self._cache.batch_size:
+            self._cache = keep_rows(self._model, self._cache, kept)
+        if slid:
+            reread_rows(self._model, self._cache, slid, [windows[place][:-1] for place in slid])
+        self.last_hidden = decode_step(self._model, torch.stack([window[-1] for window in windows]), self._cache)
