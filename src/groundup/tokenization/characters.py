@@ -20,8 +20,8 @@ class CharacterTokenizer:
         >>> tokenizer.alphabet
         ' dehlorw'
         >>> tokenizer.encode("hold")
-        [4, 6, 5, 1]
-        >>> tokenizer.decode([4, 6, 5, 1])
+        [3, 5, 4, 1]
+        >>> tokenizer.decode([3, 5, 4, 1])
         'hold'
     """
 

@@ -1,6 +1,6 @@
 """GPT-2's pattern that splits a text into words, and the places where a text may be cut without changing the split."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import regex
 
@@ -18,13 +18,20 @@ _LETTER = rf"[\p{{L}}--[{_AFTER_UNICODE_16}]]"
 _NUMBER = rf"[\p{{N}}--[{_AFTER_UNICODE_16}]]"
 _OTHER = rf"[[^\s\p{{L}}\p{{N}}]||[{_AFTER_UNICODE_16}]]"
 
-# Radford et al. 2019, section 2.2: merges never cross from letters to numbers or punctuation. In order: an English
-# contraction; a run of letters, of numbers, of other visible characters, each with one space before it; white space
-# up to the space that belongs to the next word; any other white space.
-_WORD = regex.compile(
-    rf"'(?:[sdmt]|ll|ve|re)| ?{_LETTER}+| ?{_NUMBER}+| ?{_OTHER}+|\s+(?!\S)|\s+",
-    regex.V1,
-)
+
+def _word_pattern(letter: str, number: str, other: str) -> str:
+    """Radford et al. 2019, section 2.2: merges never cross from letters to numbers or punctuation.
+
+    In order: an English contraction; a run of letters, of numbers, of other visible characters, each with one space
+    before it; white space up to the space that belongs to the next word; any other white space.
+    """
+    return rf"'(?:[sdmt]|ll|ve|re)| ?{letter}+| ?{number}+| ?{other}+|\s+(?!\S)|\s+"
+
+
+GPT2_PATTERN = _word_pattern(r"\p{L}", r"\p{N}", r"[^\s\p{L}\p{N}]")
+"""GPT-2's pattern as published, for engines with their own idea of a letter."""
+
+_WORD = regex.compile(_word_pattern(_LETTER, _NUMBER, _OTHER), regex.V1)
 
 SPACES = regex.compile(r"(?r)(?<=\S)(?=\s)")
 """Places before white space: the coarser choice for `safe_pieces`, one that never falls inside a visible word."""
@@ -93,3 +100,12 @@ def special_pattern(special_tokens: Iterable[str]) -> "regex.Pattern[str]":
     longest_first = sorted(special_tokens, key=len, reverse=True)
     # With no special tokens the pattern must match nowhere: (?!) never does.
     return regex.compile("(" + "|".join(map(regex.escape, longest_first)) + ")" if longest_first else "((?!))")
+
+
+def encode_special(text: str, special_tokens: Mapping[str, int], encode: Callable[[str], list[int]]) -> list[int]:
+    """Return the ids of `text` in which special tokens count as such, and `encode` gives the ids of the rest."""
+    ids: list[int] = []
+    for place, part in enumerate(special_pattern(special_tokens).split(text)):
+        is_special = place % 2
+        ids += [special_tokens[part]] if is_special else encode(part)
+    return ids
