@@ -1,0 +1,67 @@
+"""metrics.jsonl: one JSON object a line, each step of each kind once, however often a run was interrupted."""
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+Kind = Literal["train", "validation"]
+"""What a line reports on."""
+
+
+class MetricsLog:
+    """Appends records to a file; each is on disk, as far as this process goes, when `write` returns.
+
+    Args:
+        path: the file; made when missing.
+        step: records of later steps are dropped: the run goes on from here and will write them again.
+        evaluated_at: as `step`, for validation records.
+    """
+
+    def __init__(self, path: Path, *, step: int, evaluated_at: int) -> None:
+        last = {"train": step, "validation": evaluated_at}
+        kept = [record for record in read_metrics(path) if record["step"] <= last[record["kind"]]]
+        partial = path.with_name(f".{path.name}.partial")
+        partial.write_text("".join(map(_line, kept)), encoding="utf-8")
+        partial.replace(path)
+        self._file = path.open("a", encoding="utf-8")
+
+    def write(self, kind: Kind, step: int, figures: dict[str, float]) -> None:
+        """Append one record."""
+        self._file.write(_line({"kind": kind, "step": step, **figures}))
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    r"""Return the records of a metrics.jsonl in order; none when there is no file.
+
+    A process that is killed may leave half a line: lines that are no record are left out.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "metrics.jsonl"
+        >>> _ = path.write_text('{"kind": "train", "step": 1, "loss": 4.2}\n{"kind": "tr')
+        >>> read_metrics(path)
+        [{'kind': 'train', 'step': 1, 'loss': 4.2}]
+    """
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    return [record for record in map(_parse, lines) if record is not None]
+
+
+def _line(record: dict[str, Any]) -> str:
+    return json.dumps(record, allow_nan=False) + "\n"
+
+
+def _parse(line: str) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    is_record = isinstance(record, dict) and record.get("kind") in ("train", "validation") and "step" in record
+    return record if is_record else None

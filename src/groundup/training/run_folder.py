@@ -1,0 +1,152 @@
+"""A run is a folder: what lies where in it, how it begins, and how it is opened again."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from groundup.configs.codec import from_dict, to_dict, to_json
+from groundup.errors import InputError
+
+C = TypeVar("C")
+
+
+@dataclass(frozen=True)
+class Run:
+    """The folder of one run.
+
+    Example:
+        >>> import tempfile
+        >>> from groundup.configs import RunConfig
+        >>> run = Run.create(Path(tempfile.mkdtemp()) / "mine", RunConfig())
+        >>> Run.open(run.path).read_config(RunConfig) == RunConfig()
+        True
+    """
+
+    path: Path
+    """The folder."""
+    config: dict[str, Any]
+    """What config.json says."""
+
+    @classmethod
+    def create(cls, path: Path, config: object) -> "Run":
+        """Make the folder and write `config` (a dataclass) into it.
+
+        Raises:
+            InputError: the folder exists, or cannot be made. Nothing is overwritten, ever.
+        """
+        if path.exists():
+            raise InputError(f"expected a new folder, found {path} in use: {_what_to_do_with(path)}")
+        try:
+            path.mkdir(parents=True)
+            write_atomically(path / "config.json", to_json(config))
+        except OSError as error:
+            raise InputError(
+                f"expected to make a folder at {path}, found: {error.strerror}; choose another place"
+            ) from None
+        return cls(path, to_dict(config))
+
+    @classmethod
+    def open(cls, path: Path) -> "Run":
+        """Open a run that `create` began.
+
+        Raises:
+            InputError: no such folder, or not a run.
+        """
+        if not path.is_dir():
+            raise InputError(f"expected the folder of a run, found nothing at {path}: groundup train begins one")
+        try:
+            config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+        except OSError:
+            raise InputError(
+                f"expected a run, found no readable config.json in {path}: name the folder of a run"
+            ) from None
+        except ValueError:
+            raise InputError(
+                f"expected {path / 'config.json'} to hold JSON, found something else: it is damaged"
+            ) from None
+        if not isinstance(config, dict):
+            raise InputError(
+                f"expected {path / 'config.json'} to hold an object, found {config!r}: name another folder"
+            )
+        return cls(path, config)
+
+    def read_config(self, cls: type[C]) -> C:
+        """Return config.json as a `cls`.
+
+        Raises:
+            InputError: naming the file and the field, when it was written by another version or for another task.
+        """
+        try:
+            return from_dict(cls, self.config)
+        except InputError as error:
+            raise InputError(f"{self.path / 'config.json'} is of another version: {error}") from None
+
+    @property
+    def tokenizer(self) -> Path:
+        """The run's own copy of its tokenizer."""
+        return self.path / "tokenizer.json"
+
+    @property
+    def tokens(self) -> Path:
+        """Token files of the run's text."""
+        return self.path / "tokens"
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON object a line: what was measured at each step."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def loss_curve(self) -> Path:
+        """The picture of metrics.jsonl."""
+        return self.path / "loss.png"
+
+    @property
+    def samples(self) -> Path:
+        """What the model made during training, a file for each time."""
+        return self.path / "samples"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folders step-N."""
+        return self.path / "checkpoints"
+
+    def checkpoint(self, step: int) -> Path:
+        """Return the folder of the checkpoint after `step` steps, whether it exists or not."""
+        return self.checkpoints / f"step-{step}"
+
+    def checkpoint_steps(self) -> list[int]:
+        """Return the steps that have a checkpoint folder, damaged or not, in order."""
+        names = (folder.name.removeprefix("step-") for folder in self.checkpoints.glob("step-*"))
+        return sorted(int(name) for name in names if name.isdecimal())
+
+    @property
+    def best_step(self) -> int | None:
+        """The step of the checkpoint with the lowest validation loss, as best.json names it, or None."""
+        try:
+            step = json.loads((self.path / "best.json").read_text(encoding="utf-8"))["step"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return step if isinstance(step, int) and self.checkpoint(step).is_dir() else None
+
+    def mark_best(self, step: int, loss: float) -> None:
+        """Write best.json: the checkpoint of `step` has the lowest validation loss so far."""
+        write_atomically(self.path / "best.json", json.dumps({"step": step, "loss": loss}) + "\n")
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file so that whoever reads it finds the old text or the new one, never a part."""
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def _what_to_do_with(path: Path) -> str:
+    if (path / "config.json").is_file():
+        return f"go on with it by groundup resume {path}, or give another name with --out"
+    return "give another name with --out"

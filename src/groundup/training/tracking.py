@@ -1,0 +1,136 @@
+"""What a run leaves behind while it trains: metrics.jsonl, TensorBoard events, samples, loss.png, and what it shows."""
+
+import math
+import time
+from types import TracebackType
+
+from rich.console import Console
+
+from groundup.configs.training import TrainConfig
+from groundup.errors import InputError
+from groundup.training.loss_curve import draw_loss_curve
+from groundup.training.metrics import MetricsLog
+from groundup.training.progress import Meter, TrainingDisplay
+from groundup.training.run_folder import Run, write_atomically
+
+SECONDS_BETWEEN_PICTURES = 60.0
+"""loss.png is drawn at most this often during a run, and at its end."""
+
+
+class Tracker:
+    """Records and shows one session of a run.
+
+    Args:
+        run: where to record.
+        config: how long the run is.
+        console: where to show. None: nowhere.
+        step: steps done before this session; later records of an interrupted one are dropped.
+        evaluated_at: step of the last evaluation before this session.
+        seconds: time spent before this session.
+        floor: the lowest loss possible, if known.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        config: TrainConfig,
+        *,
+        console: Console | None,
+        step: int,
+        evaluated_at: int,
+        seconds: float,
+        floor: float | None,
+    ) -> None:
+        from torch.utils.tensorboard import SummaryWriter  # only a run that trains needs it
+
+        self._run, self._floor = run, floor
+        self._log = MetricsLog(run.metrics, step=step, evaluated_at=evaluated_at)
+        self._events = SummaryWriter(log_dir=str(run.path), purge_step=step + 1, flush_secs=30)
+        self._display = TrainingDisplay(console, n_steps=config.steps, step=step)
+        self._meter = Meter()
+        self._started = time.perf_counter() - seconds
+        self._last_picture = time.perf_counter()
+
+    def __enter__(self) -> "Tracker":
+        self._display.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._display.__exit__(kind, error, trace)
+        self._log.close()
+        self._events.close()
+        self.draw()
+
+    @property
+    def seconds(self) -> float:
+        """Time spent on the run, earlier sessions included."""
+        return time.perf_counter() - self._started
+
+    def say(self, text: str) -> None:
+        """Show one line."""
+        self._display.say(text)
+
+    def advance(self, step: int, n_tokens: int) -> None:
+        """Count a finished step."""
+        self._meter.add(n_tokens)
+        self._display.advance(step)
+
+    def restart_clock(self) -> None:
+        """Leave what was done since the last record out of the tokens per second."""
+        self._meter.restart()
+
+    def record_step(self, step: int, *, loss: float, gradient_norm: float, learning_rate: float, tokens: int) -> None:
+        """Record figures of a training step; `tokens` is the number learned from since the run began."""
+        rate = self._meter.rate()
+        figures = {
+            "loss": loss,
+            "learning_rate": learning_rate,
+            "gradient_norm": gradient_norm,
+            "tokens": tokens,
+            "tokens_per_second": round(rate, 1),
+            "seconds": round(self.seconds, 3),
+        }
+        self._log.write("train", step, figures)
+        for name in ("loss", "learning_rate", "gradient_norm", "tokens_per_second"):
+            self._events.add_scalar(f"train/{name}", figures[name], step)
+        self._display.show_step(step, loss=loss, tokens_per_second=rate)
+
+    def record_evaluation(self, step: int, metrics: dict[str, float], sample: str, *, is_best: bool) -> None:
+        """Record figures on validation data, and what the model wrote."""
+        check_finite(step, **metrics)
+        self._log.write("validation", step, {**metrics, "seconds": round(self.seconds, 3)})
+        for name, value in metrics.items():
+            self._events.add_scalar(f"validation/{name}", value, step)
+        if sample:
+            self._run.samples.mkdir(exist_ok=True)
+            write_atomically(self._run.samples / f"step-{step}.txt", sample + "\n")
+            self._events.add_text("sample", sample, step)
+        self._display.show_evaluation(step, metrics, sample, is_best=is_best)
+        if time.perf_counter() - self._last_picture >= SECONDS_BETWEEN_PICTURES:
+            self.draw()
+
+    def draw(self) -> None:
+        """Draw loss.png from metrics.jsonl."""
+        draw_loss_curve(self._run.metrics, self._run.loss_curve, title=self._run.path.resolve().name, floor=self._floor)
+        self._last_picture = time.perf_counter()
+
+
+def check_finite(step: int, **figures: float) -> None:
+    """Stop a run whose numbers have left the range of floats: every later weight would be NaN.
+
+    Raises:
+        InputError: naming the step, the figure and what helps.
+
+    Example:
+        >>> check_finite(7, loss=1.5, gradient_norm=math.inf)
+        Traceback (most recent call last):
+        groundup.errors.InputError: expected finite numbers, found gradient_norm inf at step 7: train with a lower learning_rate or a longer warmup; the checkpoints before are intact
+    """  # noqa: E501 - the message is shown whole
+    for name, value in figures.items():
+        if not math.isfinite(value):
+            raise InputError(
+                f"expected finite numbers, found {name} {value} at step {step}: "
+                "train with a lower learning_rate or a longer warmup; the checkpoints before are intact"
+            )
