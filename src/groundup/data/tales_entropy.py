@@ -133,8 +133,11 @@ def expected_bytes(grammar: Grammar) -> float:
         4.0
     """
     distribution = Distribution(grammar)
-    lengths = [_n_bytes(content) for kind, content in grammar.root if kind is Kind.TEXT]
-    total = float(sum(lengths))
+    total = float(sum(_n_bytes(content) for kind, content in grammar.root if kind is Kind.TEXT))
+    for word in [content for kind, content in grammar.root if kind is Kind.WORD]:
+        total += math.fsum(
+            mass * _n_bytes(dict(situation)[word]) for situation, mass in distribution.joint([word]).items()
+        )
     for choice in grammar.choices.values():
         repeated = {content for option in choice.options for kind, content in option.parts if kind is Kind.WORD}
         total += _expected_text(distribution, choice)

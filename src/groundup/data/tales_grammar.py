@@ -73,7 +73,13 @@ class Option:
     """The same, last part first: what goes onto a stack."""
 
     def __post_init__(self) -> None:
-        """Split the template; name the option after it where no name is given."""
+        """Split the template; name the option after it where no name is given.
+
+        Raises:
+            ValueError: for an empty template, which would begin like every other.
+        """
+        if not self.template:
+            raise ValueError(f"an option needs text, found none for {self.value!r}")
         object.__setattr__(self, "value", self.value or self.template)
         object.__setattr__(self, "parts", parts_of(self.template))
         object.__setattr__(self, "reversed_parts", self.parts[::-1])

@@ -44,7 +44,8 @@ class _State:
     log_probability: float = 0.0
 
 
-_END = "the end"
+_TALE_END = "the end of the tale"
+_TEXT_END = "the end of the text"
 
 
 class _Reader:
@@ -102,20 +103,26 @@ class _Reader:
             self.furthest = place
             self.expected.clear()
         if place == self.furthest:
-            # From the start of the word in the text to the end of the word in the literal.
-            begin = max(_word_start(self.text, place) - start, 0)
-            end = literal.find(" ", agreed + 1)
-            self.expected[literal[begin : end if end > 0 else len(literal)].strip()] = None
+            begin = _word_start(self.text, place)
+            self.expected[_word(self.text[begin:start] + literal[max(begin - start, 0) :], place - begin)] = None
 
     def error(self) -> TaleError:
         """Describe the furthest failure."""
         start = _word_start(self.text, self.furthest)
-        found = self.text[start:].split(" ", 1)[0][:40]
-        return TaleError(self.furthest, tuple(self.expected), found or "the end of the text")
+        found = _word(self.text[start:], self.furthest - start)
+        return TaleError(self.furthest, tuple(self.expected), found or _TEXT_END)
 
 
 def _word_start(text: str, place: int) -> int:
     return text.rfind(" ", 0, place) + 1
+
+
+def _word(text: str, place: int) -> str:
+    """Cut `text` after the word, or else the single character, at `place`."""
+    end = place
+    while text[end : end + 1].isalpha():
+        end += 1
+    return text[: max(end, place + 1)].strip()
 
 
 def parse_with(grammar: Grammar, text: str) -> Derivation:
@@ -131,12 +138,12 @@ def parse_with(grammar: Grammar, text: str) -> Derivation:
         {'pet': 'cat', 'end': 'Good {pet}!'}
         >>> parse_with(grammar, "The cat slept. Good dog!")
         Traceback (most recent call last):
-        groundup.data.tales_parser.TaleError: not a tale: at character 20 expected 'cat', found 'dog!'; see groundup.data.tales
+        groundup.data.tales_parser.TaleError: not a tale: at character 20 expected 'cat', found 'dog'; see groundup.data.tales
     """  # noqa: E501 - the message is shown whole
     reader = _Reader(grammar, text)
     state = reader.read(grammar.root, _State())
     if state is None:
         raise reader.error()
     if state.offset < len(text):
-        raise TaleError(state.offset, (_END,), text[state.offset : state.offset + 40])
+        raise TaleError(state.offset, (_TALE_END,), _word(text[state.offset :], 1))
     return Derivation(state.values, state.log_probability)
