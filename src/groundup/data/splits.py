@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from groundup.data.corpora import SEPARATOR, Corpus
+from groundup.data.corpora import Corpus
+from groundup.tokenization.base import END_OF_TEXT
 
 Side = Literal["train", "validation"]
 """Train is learned; validation is only measured."""
@@ -55,8 +56,10 @@ def split(corpus: Corpus, validation_fraction: float) -> Iterator[Part]:
             yield Part(side="validation", begins_document=True, pieces=document.pieces)
 
 
-def training_text(corpus: Corpus, validation_fraction: float) -> Iterator[str]:
-    r"""Yield the text for training in pieces, with SEPARATOR between documents: what a tokenizer may be trained on.
+def training_text(corpus: Corpus, validation_fraction: float, *, separator: str = END_OF_TEXT) -> Iterator[str]:
+    """Yield the text for training in pieces, with `separator` between documents: what a tokenizer is trained on.
+
+    A byte-level BPE learns no merge across END_OF_TEXT, just as none will be asked of it when documents are encoded.
 
     Example:
         >>> from groundup.data.corpora import Document
@@ -64,13 +67,13 @@ def training_text(corpus: Corpus, validation_fraction: float) -> Iterator[str]:
         >>> corpus = Corpus(name="", source="", licence="", n_bytes=9, is_collection=True,
         ...     documents=lambda: (Document(n_bytes=3, pieces=iter([text])) for text in texts))
         >>> "".join(training_text(corpus, 0.3))
-        'one\n\ntwo'
+        'one<|endoftext|>two'
     """
     for i, part in enumerate(split(corpus, validation_fraction)):
         if part.side == "validation":
             return
         if i:
-            yield SEPARATOR
+            yield separator
         yield from part.pieces
 
 
