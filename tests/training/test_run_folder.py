@@ -1,0 +1,78 @@
+"""A run folder: made once, never overwritten, opened again, refused by name."""
+
+from pathlib import Path
+
+import pytest
+
+from groundup.configs import GPTConfig, RunConfig, TrainConfig, to_json
+from groundup.errors import InputError
+from groundup.training.run_folder import Run
+
+CONFIG = RunConfig(training=TrainConfig(steps=7))
+
+
+def test_a_run_opens_as_it_was_made(tmp_path: Path):
+    made = Run.create(tmp_path / "runs" / "mine", CONFIG)
+    opened = Run.open(made.path)
+    assert opened == made
+    assert opened.read_config(RunConfig) == CONFIG
+    assert opened.best_step is None
+    assert opened.checkpoint_steps() == []
+
+
+def test_an_existing_run_is_not_overwritten(tmp_path: Path):
+    run = Run.create(tmp_path / "mine", CONFIG)
+    with pytest.raises(
+        InputError, match=rf"{run.path} in use: go on with it by groundup resume {run.path}, or .*--out"
+    ):
+        Run.create(run.path, RunConfig())
+    assert Run.open(run.path).read_config(RunConfig) == CONFIG
+
+
+def test_any_other_folder_or_file_is_left_alone(tmp_path: Path):
+    with pytest.raises(InputError, match="--out"):
+        Run.create(tmp_path, CONFIG)
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InputError, match="--out"):
+        Run.create(tmp_path / "file", CONFIG)
+    with pytest.raises(InputError, match="choose another place"):
+        Run.create(tmp_path / "file" / "run", CONFIG)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (None, "expected a run, found no readable config.json"),
+        ("{", "to hold JSON"),
+        ("[]", "to hold an object"),
+        ('{"modle": {}}', "is of another version: RunConfig has no field 'modle'"),
+        (to_json(GPTConfig()), "is of another version: RunConfig has no field 'vocab_size'"),
+    ],
+)
+def test_what_is_no_run_is_named(tmp_path: Path, content: str | None, found: str):
+    if content is not None:
+        (tmp_path / "config.json").write_text(content)
+    with pytest.raises(InputError) as caught:
+        Run.open(tmp_path).read_config(RunConfig)
+    assert found in str(caught.value)
+    assert str(tmp_path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_folder_is_named(tmp_path: Path):
+    with pytest.raises(InputError, match=r"found nothing at .*elsewhere"):
+        Run.open(tmp_path / "elsewhere")
+
+
+def test_the_best_mark_needs_its_checkpoint(tmp_path: Path):
+    run = Run.create(tmp_path / "mine", CONFIG)
+    run.mark_best(20, 1.5)
+    assert run.best_step is None
+    run.checkpoint(20).mkdir(parents=True)
+    run.checkpoint(100).mkdir()
+    (run.checkpoints / "step-x").mkdir()
+    assert run.best_step == 20
+    assert run.checkpoint_steps() == [20, 100]
+    (run.path / "best.json").write_text("damaged")
+    assert run.best_step is None
