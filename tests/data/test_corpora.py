@@ -8,7 +8,7 @@ from groundup.data.corpora import CORPORA, TALES_BYTES, find_corpus, list_corpor
 from groundup.data.tales import is_valid
 from groundup.errors import InputError
 
-HAS_DATA = pytest.mark.skipif("GROUNDUP_DATA" not in os.environ, reason="GROUNDUP_DATA is unset: no real texts here")
+HAS_DATA = pytest.mark.skipif(not os.environ.get("GROUNDUP_DATA"), reason="GROUNDUP_DATA is unset: no real texts here")
 
 
 @pytest.fixture

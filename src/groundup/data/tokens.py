@@ -117,7 +117,17 @@ def open_tokens(folder: Path, split: Side, *, tokenizer: Tokenizer | None = None
     Raises:
         InputError: no such folder, a file that is damaged, cut short or of something else, or another tokenizer.
 
-    Example: see `prepare_tokens`.
+    Example:
+        >>> import tempfile
+        >>> from groundup.data.corpora import find_corpus
+        >>> from groundup.tokenization.characters import CharacterTokenizer
+        >>> here, tokenizer = Path(tempfile.mkdtemp()), CharacterTokenizer("ab")
+        >>> _ = (here / "notes.txt").write_text("aaaabb")
+        >>> prepare_tokens(find_corpus(str(here / "notes.txt")), tokenizer, here / "tokens", validation_fraction=0.5)
+        >>> tokens = open_tokens(here / "tokens", "validation", tokenizer=tokenizer)
+        >>> tokens.verify()  # silence: the file is what was written
+        >>> tokens.ids.tolist(), tokens.n_tokens
+        ([0, 1, 1], 3)
     """
     description = folder / DESCRIPTION
     path = folder / f"{split}.bin"
