@@ -48,7 +48,8 @@ def check(vocabulary: Mapping[int, bytes], ids: Mapping[bytes, int], merges: Seq
 def why_not(document: Mapping[str, Any]) -> str:
     """Return what keeps a `tokenizer.json` from being a byte-level BPE as GPT-2's, or "" if nothing does."""
     model, pre_tokenizer = document["model"], document.get("pre_tokenizer") or {}
-    if model.get("type", "BPE") != "BPE" or "merges" not in model:
+    has_merges = isinstance(model.get("merges"), list) and isinstance(model["vocab"], dict)
+    if model.get("type", "BPE") != "BPE" or not has_merges:
         return f"a model of type {model.get('type')}"
     for key in ("dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback"):
         if model.get(key):
@@ -80,7 +81,7 @@ def read_tokenizer_json(path: Path) -> Contents:
         raise InputError(f"expected a byte-level BPE as GPT-2's in {path}, found {reason}: use FastTokenizer.from_file")
     special = {token["content"]: token["id"] for token in document.get("added_tokens") or []}
     # Older files write a merge as one text, "Ġ t"; newer ones as a pair.
-    merges = [tuple(pair.split(" ")) if isinstance(pair, str) else tuple(pair) for pair in document["model"]["merges"]]
+    merges = [pair.split(" ") if isinstance(pair, str) else pair for pair in document["model"]["merges"]]
     return _contents(document["model"]["vocab"], merges, special, path)
 
 
@@ -91,12 +92,12 @@ def read_gpt2_files(vocab_json: Path, merges_txt: Path) -> Contents:
         InputError: a file is missing or damaged.
     """
     vocabulary = tokenizer_json.read_json(vocab_json)
-    if not isinstance(vocabulary, dict):
+    if not isinstance(vocabulary, dict) or not all(isinstance(token, int) for token in vocabulary.values()):
         raise InputError(f"expected token → id in {vocab_json}, found other JSON: name GPT-2's vocab.json")
     lines = tokenizer_json.read_text(merges_txt).split("\n")
     if lines[0].startswith("#version"):
         lines = lines[1:]
-    merges = [tuple(line.split(" ")) for line in lines if line]
+    merges = [line.split(" ") for line in lines if line]
     special = {END_OF_TEXT: vocabulary[END_OF_TEXT]} if END_OF_TEXT in vocabulary else {}
     return _contents(vocabulary, merges, special, vocab_json)
 
@@ -150,7 +151,7 @@ def _spelled(vocabulary: Mapping[int, bytes], special_tokens: Mapping[str, int])
     }
 
 
-def _contents(spelled: dict[str, int], merges: list[tuple[str, ...]], special: dict[str, int], path: Path) -> Contents:
+def _contents(spelled: dict[str, int], merges: list[list[str]], special: dict[str, int], path: Path) -> Contents:
     try:
         vocabulary = {number: unspell(name) for name, number in spelled.items() if name not in special}
         pairs = [(unspell(left), unspell(right)) for left, right in merges]

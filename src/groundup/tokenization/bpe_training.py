@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from operator import add
 
 from groundup.errors import InputError
-from groundup.tokenization.base import END_OF_TEXT, check_text
+from groundup.tokenization.base import END_OF_TEXT
 from groundup.tokenization.bpe import ByteBPE, Merge
 from groundup.tokenization.split import SPACES, safe_pieces, special_pattern, split
 
@@ -45,6 +45,8 @@ def train_bpe(pieces: Iterable[str], vocab_size: int, special_tokens: Sequence[s
         if len(name.encode()) < 2 or name.split() != [name]:
             raise InputError(f"expected special tokens of two or more visible characters, found {name!r}: spell it "
                              f"like {END_OF_TEXT}")  # fmt: skip
+    if len(set(special_tokens)) < len(special_tokens):
+        raise InputError(f"expected each special token once, found one twice in {', '.join(special_tokens)}")
     words = count_words(pieces, special_tokens)
     if not words:
         raise InputError("expected a text to learn a vocabulary from, found none: is the file empty?")
@@ -63,7 +65,6 @@ def count_words(pieces: Iterable[str], special_tokens: Iterable[str] = ()) -> Co
     stretches: Counter[str] = Counter()
     borders = special_pattern(special_tokens)
     for text in safe_pieces(pieces, SPACES):
-        check_text(text)
         for part in borders.split(text)[::2]:  # every second part is a special token
             stretches.update(_STRETCH.findall(part))
     words: Counter[str] = Counter()

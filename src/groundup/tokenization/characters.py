@@ -135,4 +135,6 @@ class CharacterTokenizer:
 
 def recognizes(document: dict[str, Any]) -> bool:
     """Say whether a `tokenizer.json` is one that CharacterTokenizer writes."""
-    return document["model"].get("type") == "WordLevel" and document.get("pre_tokenizer") == _EACH_CHARACTER
+    model = document["model"]
+    is_word_level = model.get("type") == "WordLevel" and isinstance(model["vocab"], dict)
+    return is_word_level and document.get("pre_tokenizer") == _EACH_CHARACTER

@@ -45,46 +45,50 @@ def load_tokenizer(path: Path) -> Tokenizer:
 def gpt2_tokenizer(folder: Path | None = None) -> Tokenizer:
     """Return GPT-2's tokenizer (50,257 ids).
 
-    Its files are looked for in `folder`; or, without one, in the folder `gpt2` of GROUNDUP_DATA, then in the cache
-    (GROUNDUP_CACHE, or groundup in the user's cache folder), and then downloaded into the cache, checked by SHA-256.
+    Its files are looked for in `folder`; or, without one, where `gpt2_folder` looks, and else they are downloaded into
+    the cache and checked by their SHA-256.
 
     Raises:
         InputError: the files are not in `folder`, are damaged, or cannot be downloaded.
     """
-    if folder is not None:
-        pair = _gpt2_files(Path(folder))
-        if pair is None:
-            raise InputError(f"expected GPT-2's encoder.json and vocab.bpe in {folder}, found neither: check the path")
-    else:
-        data = os.environ.get("GROUNDUP_DATA")
-        pair = (_gpt2_files(Path(data) / "gpt2") if data else None) or _downloaded(_cache_folder() / "gpt2")
+    place = gpt2_folder() or _download(_cache_folder()) if folder is None else Path(folder)
+    pair = _gpt2_files(place)
+    if pair is None:
+        raise InputError(f"expected GPT-2's encoder.json and vocab.bpe in {place}, did not find both: check the path")
     return FastTokenizer(ByteBPE.from_gpt2_files(*pair))
 
 
+def gpt2_folder() -> Path | None:
+    """Return the folder on this machine that has GPT-2's vocabulary, or None.
+
+    That is `gpt2` in GROUNDUP_DATA, or else in the cache: GROUNDUP_CACHE, or groundup in the user's cache folder.
+    """
+    data = os.environ.get("GROUNDUP_DATA")
+    places = [*([Path(data) / "gpt2"] if data else []), _cache_folder()]
+    return next((place for place in places if _gpt2_files(place)), None)
+
+
 def _gpt2_files(folder: Path) -> tuple[Path, Path] | None:
-    for vocab_json, merges_txt in _PAIRS_OF_NAMES:
-        if (folder / vocab_json).exists() and (folder / merges_txt).exists():
-            return folder / vocab_json, folder / merges_txt
-    return None
+    pairs = ((folder / vocab_json, folder / merges_txt) for vocab_json, merges_txt in _PAIRS_OF_NAMES)
+    return next((pair for pair in pairs if all(file.exists() for file in pair)), None)
 
 
 def _cache_folder() -> Path:
     import pooch
 
-    return Path(os.environ.get("GROUNDUP_CACHE") or pooch.os_cache("groundup"))
+    return Path(os.environ.get("GROUNDUP_CACHE") or pooch.os_cache("groundup")) / "gpt2"
 
 
-def _downloaded(folder: Path) -> tuple[Path, Path]:
+def _download(folder: Path) -> Path:
     import pooch
 
-    names = list(_GPT2_FILES)
     try:
         for name, sha256 in _GPT2_FILES.items():
             pooch.retrieve(f"{_GPT2_URL}{name}", known_hash=sha256, fname=name, path=folder, progressbar=True)
     except (OSError, ValueError) as error:  # no network or a full disk; a file with another hash
-        reason = type(error).__name__
+        names, reason = " and ".join(_GPT2_FILES), type(error).__name__
         raise InputError(
-            f"expected GPT-2's {names[0]} and {names[1]} in {folder} or at {_GPT2_URL}, found neither ({reason}): "
-            "put both files into that folder, or set GROUNDUP_DATA to one that has gpt2/ inside"
+            f"expected GPT-2's {names} in {folder} or at {_GPT2_URL}, found neither ({reason}): put both files into "
+            "that folder, or set GROUNDUP_DATA to one with gpt2/ inside"
         ) from None
-    return folder / names[0], folder / names[1]
+    return folder

@@ -132,7 +132,9 @@ class PublishedTokenizer:
     def _build(self) -> tokenizers.Tokenizer:
         try:
             library = tokenizers.Tokenizer.from_str(self._text)
-        except Exception as error:  # the library raises nothing more specific
+        except BaseException as error:  # the library raises nothing more specific, and its panics are BaseExceptions
+            if isinstance(error, KeyboardInterrupt | SystemExit):
+                raise
             found = str(error).replace("\n", " ")
             raise InputError(f"expected a tokenizer.json in {self._path}, found: {found}: copy it again") from None
         library.no_truncation()

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import regex
 
+from groundup.tokenization.base import check_text
+
 # Letters and numbers that Unicode added after version 16. The engines inside `tiktoken` and `tokenizers` do not know
 # them yet, the `regex` library does; without this list the three would split a text with such characters differently.
 _AFTER_UNICODE_16 = (
@@ -63,13 +65,17 @@ def safe_pieces(pieces: Iterable[str], places: "regex.Pattern[str]" = _RUN_ENDS)
     So split(a + b + …) == split(a) + split(b) + … for the pieces a, b, … that come out. Memory stays near the longest
     piece that comes in (at least 64 thousand characters), unless the text has a longer stretch with no such place.
 
+    Raises:
+        InputError: a piece is not valid Unicode text.
+
     Example:
-        >>> list(safe_pieces(["one tw", "o three"]))
-        ['one two', ' three']
+        >>> list(safe_pieces(["one tw", "o three"]))  # so short a text stays whole
+        ['one two three']
     """
     held: list[str] = []
     n_held, wanted = 0, _ENOUGH
     for piece in pieces:
+        check_text(piece)
         held.append(piece)
         n_held += len(piece)
         if n_held < wanted:
@@ -81,13 +87,8 @@ def safe_pieces(pieces: Iterable[str], places: "regex.Pattern[str]" = _RUN_ENDS)
             yield text[:cut]
         held, n_held = [text[cut:]], len(text) - cut
         wanted = max(_ENOUGH, 2 * n_held)  # doubling: a stretch with no place to cut is searched a few times only
-    rest = "".join(held)
-    place = places.search(rest)
-    if place:
-        yield rest[: place.start()]
-        rest = rest[place.start() :]
-    if rest:
-        yield rest
+    if n_held:
+        yield "".join(held)
 
 
 def special_pattern(special_tokens: Iterable[str]) -> "regex.Pattern[str]":

@@ -16,15 +16,29 @@ def read(path: Path) -> dict[str, Any]:
         InputError: no such file, not JSON, or JSON of something else.
     """
     document = read_json(path)
-    if (
-        not isinstance(document, dict)
-        or not isinstance(document.get("model"), dict)
-        or "vocab" not in document["model"]
-    ):
+    if not _is_well_formed(document):
         raise InputError(
             f'expected a tokenizer.json with "model" and "vocab" in {path}, found other JSON: name another'
         )
-    return document
+    return document  # type: ignore[no-any-return]
+
+
+def _is_well_formed(document: Any) -> bool:  # noqa: ANN401 - this is what finds out
+    if not isinstance(document, dict) or not isinstance(document.get("model"), dict):
+        return False
+    vocabulary, added = document["model"].get("vocab"), document.get("added_tokens") or []
+    return (
+        all(isinstance(document.get(part) or {}, dict) for part in ("pre_tokenizer", "decoder", "normalizer"))
+        and (isinstance(vocabulary, list) or _numbers_tokens(vocabulary))  # Unigram models have a list
+        and isinstance(added, list)
+        and all(isinstance(token, dict) and _numbers_tokens({token.get("content"): token.get("id")}) for token in added)
+    )
+
+
+def _numbers_tokens(vocabulary: object) -> bool:
+    return isinstance(vocabulary, dict) and all(
+        isinstance(name, str) and isinstance(token, int) for name, token in vocabulary.items()
+    )
 
 
 def read_json(path: Path) -> Any:  # noqa: ANN401 - the caller checks what it needs
