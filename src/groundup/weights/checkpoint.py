@@ -250,7 +250,8 @@ def _write_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
         is_shared = memory.nbytes() != tensor.numel() * tensor.element_size() or memory.data_ptr() in memories
         memories.add(memory.data_ptr())
         stored[name] = (tensor.clone() if is_shared else tensor).contiguous().cpu()
-    save_file(stored, path, metadata=other_names)
+    save_file(stored, path, metadata=other_names or None)  # {} makes a file that no reader accepts
+    path.chmod(path.parent.stat().st_mode & 0o666)  # safetensors makes files that only their owner can read
 
 
 def _read_tensors(path: Path) -> dict[str, torch.Tensor]:

@@ -1,0 +1,46 @@
+"""Where and in which precision to compute: CUDA, MPS or CPU, float32 or bfloat16."""
+
+from contextlib import AbstractContextManager
+from typing import Literal
+
+import torch
+
+from groundup.errors import InputError
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Return the device called `name`; auto takes CUDA, else MPS (Apple's GPU), else the CPU.
+
+    Raises:
+        InputError: a device that this machine, or this build of torch, does not have.
+
+    Example:
+        >>> choose_device("cpu")
+        device(type='cpu')
+    """
+    present = [*(["cuda"] if torch.cuda.is_available() else []), *(["mps"] if _has_mps() else []), "cpu"]
+    if name == "auto":
+        return torch.device(present[0])
+    if name not in present:
+        raise InputError(f"expected one of the devices of this machine, {', '.join(present)} or auto, found {name!r}")
+    return torch.device(name)
+
+
+def autocast(device: torch.device, precision: Literal["float32", "bfloat16"]) -> AbstractContextManager[None]:
+    """Return a context for the forward pass: under bfloat16, matrix products are computed in it.
+
+    Weights, sums over them (norms, softmax, loss) and the optimizer stay float32: autocast casts the inputs of those
+    operations only that gain by it (Micikevicius et al. 2018). bfloat16 has float32's range, so gradients need no
+    scaling (Kalamkar et al. 2019). Enter it anew for each forward pass; the backward pass runs outside.
+
+    Example:
+        >>> layer = torch.nn.Linear(4, 2)
+        >>> with autocast(torch.device("cpu"), "bfloat16"):
+        ...     print(layer(torch.ones(1, 4)).dtype, layer.weight.dtype)
+        torch.bfloat16 torch.float32
+    """
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+
+
+def _has_mps() -> bool:
+    return torch.backends.mps.is_available()

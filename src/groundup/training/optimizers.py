@@ -1,0 +1,137 @@
+"""AdamW written out, which parameters it decays, and the choice between it and torch's fused kernel."""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import nn
+
+from groundup.configs.training import OptimizerConfig
+from groundup.layers.positions import LearnedPositions
+
+FUSED_DEVICES = {"cpu", "cuda", "mps"}
+"""Where torch has a fused AdamW."""
+
+
+class AdamW(torch.optim.Optimizer):
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2, lines 4-12).
+
+    For each parameter p with gradient g, at its step t = 1, 2, …:
+
+        p ← p · (1 - lr · weight_decay)
+        m ← β₁ m + (1 - β₁) g                running mean of gradients
+        v ← β₂ v + (1 - β₂) g²               running mean of squared gradients
+        p ← p - lr · m̂ / (√v̂ + ε)            m̂ = m / (1 - β₁ᵗ), v̂ = v / (1 - β₂ᵗ): both means began at 0
+
+    States and param groups are named as torch.optim.AdamW names them, so either loads the other's state_dict. It
+    has no amsgrad, no maximize and no sparse gradients.
+
+    Args:
+        params: parameters, or groups of them with options of their own.
+        lr: learning rate.
+        betas: β₁ and β₂.
+        eps: ε.
+        weight_decay: fraction of p that lr = 1 would take away at a step.
+
+    Example:
+        >>> p = nn.Parameter(torch.tensor([1.0, -2.0]))
+        >>> optimizer = AdamW([p], lr=0.1, weight_decay=0.0)
+        >>> p.grad = torch.tensor([0.5, -30.0])
+        >>> optimizer.step()  # the first step has size lr, whatever the size of the gradient
+        >>> p.detach()
+        tensor([ 0.9000, -1.9000])
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        *,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+    ) -> None:
+        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Update every parameter that has a gradient.
+
+        Args:
+            closure: computes the loss anew and returns it. The training loop needs none.
+
+        Returns:
+            What the closure returned.
+        """
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    _update(parameter, parameter.grad, self.state[parameter], group)
+        return loss
+
+
+def _update(p: torch.Tensor, g: torch.Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+    """Apply AdamW's four lines to one parameter, in place."""
+    if not state:
+        state["step"] = torch.tensor(0.0)  # a tensor, as in torch's
+        state["exp_avg"] = torch.zeros_like(p, memory_format=torch.preserve_format)
+        state["exp_avg_sq"] = torch.zeros_like(p, memory_format=torch.preserve_format)
+    state["step"] += 1
+    t, m, v = int(state["step"].item()), state["exp_avg"], state["exp_avg_sq"]
+    lr, (beta1, beta2) = group["lr"], group["betas"]
+    p.mul_(1 - lr * group["weight_decay"])
+    m.mul_(beta1).add_(g, alpha=1 - beta1)
+    v.mul_(beta2).addcmul_(g, g, value=1 - beta2)
+    root = v.sqrt().div_(math.sqrt(1 - beta2**t)).add_(group["eps"])  # √v̂ + ε
+    p.addcdiv_(m, root, value=-lr / (1 - beta1**t))
+
+
+def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Split what `model` trains into a group that decays and one that does not, each in the order of names.
+
+    Matrices decay, the token embedding among them. Biases, norms and learned positions do not: pulling a bias or the
+    scale of a norm to zero limits what the model can express, not how much it memorizes. A tied parameter comes once;
+    frozen ones, and groups without any, are left out.
+
+    Example:
+        >>> model = nn.Sequential(nn.Linear(3, 2), nn.LayerNorm(2))
+        >>> for group in parameter_groups(model, 0.1):
+        ...     print(group["weight_decay"], [list(p.shape) for p in group["params"]])
+        0.1 [[2, 3]]
+        0.0 [[2], [2], [2]]
+    """
+    positions = {
+        id(p) for module in model.modules() if isinstance(module, LearnedPositions) for p in module.parameters()
+    }
+    trained = [p for _, p in sorted(model.named_parameters()) if p.requires_grad]  # named_parameters drops duplicates
+    decayed = [p for p in trained if p.ndim >= 2 and id(p) not in positions]
+    chosen = {id(p) for p in decayed}
+    groups = [
+        {"params": decayed, "weight_decay": weight_decay},
+        {"params": [p for p in trained if id(p) not in chosen], "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]
+
+
+def build_optimizer(model: nn.Module, config: OptimizerConfig, *, learning_rate: float) -> torch.optim.Optimizer:
+    """Return the optimizer of `config` over what `model` trains; call it when the model is on its device.
+
+    Raises:
+        ValueError: a model without trainable parameters.
+
+    Example:
+        >>> optimizer = build_optimizer(nn.Linear(3, 2), OptimizerConfig(), learning_rate=1e-3)
+        >>> type(optimizer).__module__, optimizer.param_groups[0]["fused"]
+        ('torch.optim.adamw', True)
+    """
+    groups = parameter_groups(model, config.weight_decay)
+    betas = (config.beta1, config.beta2)
+    if config.name == "adamw_by_hand":
+        return AdamW(groups, lr=learning_rate, betas=betas, eps=config.epsilon)
+    fused = all(p.device.type in FUSED_DEVICES for group in groups for p in group["params"])
+    return torch.optim.AdamW(groups, lr=learning_rate, betas=betas, eps=config.epsilon, fused=fused)
