@@ -9,6 +9,7 @@ import torch
 from groundup.configs import GenerationConfig, GPTConfig
 from groundup.errors import InputError
 from groundup.generation.decode import decode, generate
+from groundup.generation.processors import repetition_penalty
 from groundup.models.gpt import GPT
 
 CONTEXT = 12
@@ -46,21 +47,24 @@ def model(request: pytest.FixtureRequest) -> GPT:
 both = pytest.mark.parametrize("config", [GREEDY, SAMPLE], ids=["greedy", "sample"])
 
 
-def by_the_rule(model: GPT, prompt: list[int], n: int) -> list[int]:
+def by_the_rule(model: GPT, prompt: list[int], n: int, penalty: float) -> list[int]:
     """Greedy decoding written out: read the whole window for every token; a window that is too long slides."""
     window, drawn = list(prompt), []
     for _ in range(n):
         if len(window) > CONTEXT:
             window = window[-(CONTEXT // 2) :]
         with torch.no_grad():
-            drawn.append(int(model(torch.tensor([window]))[0, -1].argmax()))
+            logits = model(torch.tensor([window]))[:, -1]
+        logits = repetition_penalty(logits, torch.tensor([[*prompt, *drawn]]), penalty)  # the whole row, not the window
+        drawn.append(int(logits.argmax()))
         window.append(drawn[-1])
     return drawn
 
 
-def test_greedy_follows_the_stated_rule_past_the_context(model: GPT):
-    drawn = generate(model, PROMPTS, GREEDY)
-    assert drawn == [by_the_rule(model, prompt, 40) for prompt in PROMPTS]
+@pytest.mark.parametrize("penalty", [1.0, 1.5])
+def test_greedy_follows_the_stated_rule_past_the_context(model: GPT, penalty: float):
+    drawn = generate(model, PROMPTS, replace(GREEDY, repetition_penalty=penalty))
+    assert drawn == [by_the_rule(model, prompt, 40, penalty) for prompt in PROMPTS]
     assert len(set(drawn[0])) > 3  # the model does not just repeat itself, which would prove little
 
 
@@ -96,7 +100,9 @@ def test_a_seed_repeats_and_another_differs():
     model = random_model(GPT2)
     first = generate(model, PROMPTS, SAMPLE)
     torch.manual_seed(99)  # the global generator is not used
+    before = torch.get_rng_state()
     assert generate(model, PROMPTS, SAMPLE) == first
+    assert torch.equal(torch.get_rng_state(), before)  # so samples during training do not change the training
     assert generate(model, PROMPTS, replace(SAMPLE, seed=6)) != first
 
 

@@ -135,8 +135,17 @@ def test_greedy_decoding_uses_the_penalty_only():
     assert chain(config)(values, torch.tensor([[0]])).tolist() == [[2.0, 3.0, -1.0]]
 
 
+def test_top_p_that_is_reached_exactly_needs_no_further_token():
+    assert top_p(torch.zeros(1, 4), 0.5).isfinite().tolist() == [[False, False, True, True]]
+
+
+def test_a_tiny_top_p_keeps_the_most_likely_token():
+    # In float32 1 - 1e-9 is 1, which every sum of probabilities is under.
+    assert top_p(torch.tensor([[1.0, 3.0, 2.0]]), 1e-9).tolist() == [[-torch.inf, 3.0, -torch.inf]]
+
+
 def test_a_tiny_temperature_does_not_overflow():
-    for values in (torch.tensor([[-1.0, -2.0]]), torch.tensor([[2.0, 1.0]])):
+    for values in (torch.tensor([[-1000.0, -2000.0]]), torch.tensor([[2000.0, 1000.0]])):
         assert chain(GenerationConfig(temperature=1e-300))(values, NO_IDS).softmax(-1).tolist() == [[1.0, 0.0]]
 
 

@@ -53,6 +53,17 @@ def test_removed_ids_are_never_drawn(seed: int, width: int):
     assert not removed.gather(1, drawn[:, None]).any()
 
 
+@pytest.mark.parametrize(("uniform", "expected"), [(0.0, 1), (1 - 2**-53, 3)])
+def test_the_ends_of_the_unit_interval_draw_the_first_and_last_possible_id(
+    monkeypatch: pytest.MonkeyPatch, uniform: float, expected: int
+):
+    monkeypatch.setattr(torch, "rand", lambda *size, generator, dtype: torch.tensor(uniform, dtype=dtype))
+    for seed in range(200):  # whatever the sum of the probabilities rounds to
+        logits = torch.randn(1, 5, generator=torch.Generator().manual_seed(seed))
+        logits[0, [0, 4]] = -torch.inf
+        assert draw(logits, row_generators(0, 1)).item() == expected
+
+
 def test_greedy_takes_the_largest():
     logits = torch.randn(6, 30, generator=torch.Generator().manual_seed(3))
     assert greedy(logits).tolist() == [max(range(30), key=row.__getitem__) for row in logits.tolist()]
