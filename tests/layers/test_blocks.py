@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from groundup.layers.blocks import DecoderBlock, EncoderBlock, GPTBlock, residual
+from groundup.layers.kv_cache import KVCache
 from groundup.layers.masks import causal_mask, padding_mask
 
 EXACT = 1e-12  # float64 rounds at 1e-16; a block sums some hundreds of terms of size 1
@@ -164,6 +165,21 @@ def test_decoder_block_hides_the_future_but_not_the_encoded_sequence():
     assert (block(x, encoded)[:, 0] - after[:, 0]).abs().max() > 1e-3
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("norm_order", ["pre", "post"])
+def test_decoder_block_in_pieces_equals_at_once(norm_order, fused):
+    torch.manual_seed(0)
+    block = DecoderBlock(**SIZES, norm_order=norm_order, fused=fused).double()
+    x, encoded = torch.randn(2, 6, 12, dtype=torch.float64), torch.randn(2, 3, 12, dtype=torch.float64)
+    cache = KVCache(n_layers=1, batch_size=2, n_kv_heads=3, capacity=6, d_head=4, dtype=torch.float64)
+    pieces = []
+    for piece in x.split([3, 1, 2], dim=1):
+        pieces.append(block(piece, encoded, cache=cache.layer(0)))
+        cache.advance(piece.shape[1])
+    assert (torch.cat(pieces, dim=1) - block(x, encoded)).abs().max() <= EXACT
+
+
 def test_a_sequence_that_is_all_padding_stays_finite():
     torch.manual_seed(0)
     block = EncoderBlock(**SIZES)
@@ -190,6 +206,12 @@ def test_dropout_acts_only_while_training(block):
     x = torch.randn(1, 4, 12)
     assert not torch.equal(block(x), block(x))
     block.eval()
+    assert torch.equal(block(x), block(x))
+    block.train().dropout.p = 0.0  # that of the sublayers' outputs; left is that of the attention weights
+    assert not torch.equal(block(x), block(x))
+    block.dropout.p, block.attention.dropout = 0.3, 0.0
+    assert not torch.equal(block(x), block(x))
+    block.dropout.p = 0.0
     assert torch.equal(block(x), block(x))
 
 

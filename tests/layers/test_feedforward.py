@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from groundup.layers.activations import BY_HAND, FUSED
 from groundup.layers.feedforward import FeedForward, SwiGLU, build_feed_forward
 
 EXACT = 1e-12  # float64 rounds at 1e-16; sums of at most 20 products of size 1
@@ -58,6 +59,12 @@ def test_positions_do_not_mix(activation):
     x = torch.randn(1, 6, 4, dtype=torch.float64)
     order = torch.tensor([5, 2, 0, 1, 4, 3])
     assert (layer(x[:, order]) - layer(x)[:, order]).abs().max() <= EXACT
+
+
+def test_fused_chooses_the_kernel_and_not_fused_the_formula():
+    for activation, name in (("relu", "relu"), ("gelu_tanh", "gelu_tanh"), ("swiglu", "silu")):
+        assert build_feed_forward(activation, 4, 8).activation is FUSED[name]
+        assert build_feed_forward(activation, 4, 8, fused=False).activation is BY_HAND[name]
 
 
 def test_build_feed_forward_chooses_by_name():

@@ -9,7 +9,8 @@ from torch.nn import functional as F
 
 from groundup.configs.model import GPTConfig, preset
 from groundup.errors import InputError
-from groundup.layers.masks import padding_mask
+from groundup.layers.masks import causal_mask, padding_mask
+from groundup.layers.positions import sinusoidal_table
 from groundup.models.gpt import GPT
 
 # In float64, two orders of the same sums differ by roundings of 1e-16, enlarged by two blocks; mistakes by 1e-3.
@@ -265,11 +266,49 @@ def test_before_training_every_token_is_about_equally_likely(name):
     assert abs(loss.item() - math.log(50)) < 0.05
 
 
-def test_dropout_acts_only_while_training():
-    model, tokens = build(replace(SMALL, dropout=0.2)), random_tokens(1, 5)
+@pytest.mark.parametrize("where", ["embedding", "attention weights", "sublayer outputs", "nowhere"])
+@pytest.mark.parametrize("position", ["learned", "sinusoidal", "rotary"])
+def test_dropout_acts_in_three_places_and_only_while_training(position, where):
+    model, tokens = build(replace(SMALL, dropout=0.2, position=position)), random_tokens(1, 5)
     assert torch.equal(model(tokens), model(tokens))
     model.train()
-    assert not torch.equal(model(tokens), model(tokens))
+    model.dropout.p *= where == "embedding"  # silence the other places
+    for block in model.blocks:
+        block.attention.dropout *= where == "attention weights"
+        block.dropout.p *= where == "sublayer outputs"
+    assert torch.equal(model(tokens), model(tokens)) == (where == "nowhere")
+
+
+def test_2017_design_equals_torchs_own_modules():
+    model = build(replace(ORIGINAL, rotary_base=100.0))
+    layer = torch.nn.TransformerEncoderLayer(24, 4, 96, activation="relu", batch_first=True, dtype=torch.float64)
+    stack = torch.nn.TransformerEncoder(layer, 2, enable_nested_tensor=False).eval()
+    with torch.no_grad():
+        for theirs, ours in zip(stack.layers, model.blocks, strict=True):
+            projections = (ours.attention.query, ours.attention.key, ours.attention.value)
+            theirs.self_attn.in_proj_weight.copy_(torch.cat([p.weight for p in projections]))
+            theirs.self_attn.in_proj_bias.copy_(torch.cat([p.bias for p in projections]))
+            theirs.self_attn.out_proj.load_state_dict(ours.attention.output.state_dict())
+            theirs.linear1.load_state_dict(ours.feed_forward.up.state_dict())
+            theirs.linear2.load_state_dict(ours.feed_forward.down.state_dict())
+            theirs.norm1.load_state_dict(ours.attention_norm.state_dict())
+            theirs.norm2.load_state_dict(ours.feed_forward_norm.state_dict())
+    tokens, weight = random_tokens(2, 16), model.token_embedding.weight
+    x = weight[tokens] * math.sqrt(24) + sinusoidal_table(24, 16, base=100.0)  # section 3.4, 3.5
+    expected = stack(x, mask=~causal_mask(16)) @ weight.T
+    assert (model(tokens) - expected).abs().max() <= EXACT
+
+
+@pytest.mark.parametrize("name", list(ALL))
+def test_by_hand_uses_none_of_torchs_kernels(name, monkeypatch):
+    def refuse(*_args, **_kwargs):
+        raise AssertionError("a fused kernel was called")
+
+    for kernel in ("scaled_dot_product_attention", "layer_norm", "rms_norm", "gelu", "silu", "relu", "softmax"):
+        monkeypatch.setattr(F, kernel, refuse)
+    build(ALL[name], fused=False)(random_tokens(1, 3))
+    with pytest.raises(AssertionError, match="a fused kernel was called"):
+        build(ALL[name])(random_tokens(1, 3))
 
 
 def test_parameter_names_are_public():
