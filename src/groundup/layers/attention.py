@@ -29,7 +29,7 @@ def softmax(scores: Tensor) -> Tensor:
 
 
 def attention_weights(q: Tensor, k: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Return softmax(QKᵀ/√K) [B, H, T, S]: how much each query takes from each key.
+    """Return softmax(QKᵀ/√d_head) [B, H, T, S]: how much each query takes from each key.
 
     Each row sums to 1, except a row that may attend to nothing, which is all zeros. Source: Vaswani et al. 2017, eq. 1.
 
@@ -59,7 +59,7 @@ def scaled_dot_product_attention(
     dropout: float = 0.0,
     training: bool = False,
 ) -> Tensor:
-    """Return softmax(QKᵀ/√K)V, written out: [B, H, T, K], [B, G, S, K], [B, G, S, K] -> [B, H, T, K].
+    """Return softmax(QKᵀ/√d_head)V, written out: [B, H, T, K], [B, G, S, K], [B, G, S, K] -> [B, H, T, K].
 
     Args:
         q: queries.
@@ -119,7 +119,12 @@ def fused_attention(
 
 
 def repeat_heads(x: Tensor, n_heads: int) -> Tensor:
-    """Repeat each of G heads for the H/G query heads that share it: [B, G, S, K] -> [B, H, S, K]."""
+    """Repeat each of G heads for the H/G query heads that share it: [B, G, S, K] -> [B, H, S, K].
+
+    Example:
+        >>> repeat_heads(torch.tensor([5, 7]).reshape(1, 2, 1, 1), n_heads=4).flatten().tolist()
+        [5, 5, 7, 7]
+    """
     return x if x.shape[1] == n_heads else x.repeat_interleave(n_heads // x.shape[1], dim=1)
 
 
@@ -134,7 +139,12 @@ def split_heads(x: Tensor, n_heads: int) -> Tensor:
 
 
 def combine_heads(x: Tensor) -> Tensor:
-    """Lay the heads side by side again: [B, H, T, K] -> [B, T, H·K]; undoes `split_heads`."""
+    """Lay the heads side by side again: [B, H, T, K] -> [B, T, H·K]; undoes `split_heads`.
+
+    Example:
+        >>> combine_heads(torch.tensor([[[[0, 1]], [[2, 3]]]])).tolist()
+        [[[0, 1, 2, 3]]]
+    """
     return x.transpose(1, 2).flatten(-2)
 
 

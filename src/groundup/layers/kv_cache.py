@@ -104,7 +104,13 @@ class KVCache:
 
 
 class LayerCache:
-    """One layer's share of a `KVCache`: keys and values [B, G, capacity, K]."""
+    """One layer's share of a `KVCache`: keys and values [B, G, capacity, K].
+
+    Example:
+        >>> cache = KVCache(n_layers=1, batch_size=1, n_kv_heads=1, capacity=8, d_head=4)
+        >>> cache.layer(0).append(torch.ones(1, 1, 3, 4), torch.ones(1, 1, 3, 4))[0].shape
+        torch.Size([1, 1, 3, 4])
+    """
 
     def __init__(self, cache: KVCache, keys: Tensor, values: Tensor) -> None:
         self._cache, self._keys, self._values = cache, keys, values

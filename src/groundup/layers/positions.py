@@ -46,7 +46,12 @@ def sinusoidal_table(d_model: int, context_length: int, base: float = 10_000.0) 
 
 
 def position_angles(d_model: int, context_length: int, base: float) -> Tensor:
-    """Return position · base^(-2i/D) for each pair i of columns: [C, ceil(D/2)], in radians."""
+    """Return position · base^(-2i/D) for each pair i of columns: [C, ceil(D/2)], in radians.
+
+    Example:
+        >>> [[round(angle, 4) for angle in row] for row in position_angles(4, 3, base=100.0).tolist()]
+        [[0.0, 0.0], [1.0, 0.1], [2.0, 0.2]]
+    """
     frequencies = 1.0 / base ** (torch.arange(0, d_model, 2, dtype=torch.float32) / d_model)
     return torch.arange(context_length, dtype=torch.float32)[:, None] * frequencies
 

@@ -139,6 +139,12 @@ class GPT(nn.Module):
         """Count the parameters, tied ones once; `embeddings=False` leaves out the token and position tables.
 
         Without the tables it is the N of the scaling laws (Kaplan et al. 2020, section 2.1), up to biases and norms.
+
+        Example:
+            >>> with torch.device("meta"):  # shapes only, no memory
+            ...     model = GPT(GPTConfig(vocab_size=50_257))
+            >>> model.n_parameters(), model.n_parameters(embeddings=False)
+            (124439808, 85056000)
         """
         return sum(
             parameter.numel()
