@@ -18,7 +18,7 @@ class Generate:
     run: tyro.conf.Positional[Path]
     """Folder of the run."""
     prompt: tyro.conf.Positional[str] = ""
-    """How the text begins."""
+    """How the text begins. Empty: as the run's own samples do."""
     samples: int = 1
     """Texts to draw; text k uses seed + k."""
     config: Annotated[GenerationConfig, tyro.conf.arg(name="")] = field(default_factory=GenerationConfig)
@@ -32,13 +32,17 @@ def command(arguments: list[str]) -> int:
     from groundup.training.launch import load_run
 
     loaded = load_run(chosen.run)
+    # With nothing to go on, a model begins after an end-of-text token, or a line break where there is none.
+    unprompted = loaded.config.training.evaluation.sample_prompt or (
+        "" if loaded.tokenizer.end_id is not None else "\n"
+    )
+    prompt = chosen.prompt or unprompted
     for k in range(chosen.samples):
         if chosen.samples > 1:
             print(f"--- {k + 1} of {chosen.samples}")
         sys.stdout.write(chosen.prompt)
-        for step in stream(
-            loaded.model, loaded.tokenizer, chosen.prompt, replace(chosen.config, seed=chosen.config.seed + k)
-        ):
+        config = replace(chosen.config, seed=chosen.config.seed + k)
+        for step in stream(loaded.model, loaded.tokenizer, prompt, config):
             sys.stdout.write(step.text)
             sys.stdout.flush()
         print()

@@ -19,7 +19,7 @@ class Resume:
 def command(arguments: list[str]) -> int:
     """Parse, resume, and say what to do next."""
     chosen = parse(Resume, arguments, program="groundup resume")
-    from groundup.cli.progress import finish
+    from groundup.cli.outcome import finish
     from groundup.training.launch import resume
 
     return finish(resume(chosen.run))

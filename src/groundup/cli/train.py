@@ -29,7 +29,7 @@ def command(arguments: list[str]) -> int:
         return 0
     name = arguments[0]
     chosen = parse(Train, arguments[1:], program=f"groundup train {name}", default=Train(config=recipe(name)))
-    from groundup.cli.progress import finish  # torch: not for --help
+    from groundup.cli.outcome import finish  # torch: not for --help
     from groundup.training.launch import start
 
     return finish(start(chosen.config, chosen.out or Path("runs") / name))

@@ -1,1 +1,15 @@
 """Each part held against an outside reference, as a table."""
+
+from groundup.proofs import data, generation, layers, models, tokenization, training
+from groundup.proofs.table import Proof as Proof
+from groundup.proofs.table import check_all as check_all
+
+PROOFS: tuple[Proof, ...] = (
+    *tokenization.PROOFS,
+    *data.PROOFS,
+    *layers.PROOFS,
+    *models.PROOFS,
+    *generation.PROOFS,
+    *training.PROOFS,
+)
+"""Every proof, in floor order."""

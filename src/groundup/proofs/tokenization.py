@@ -9,7 +9,7 @@ from groundup.data.tales import generate
 from groundup.proofs.table import MissingReferenceError, Proof
 from groundup.tokenization import ByteBPE, FastTokenizer, gpt2_tokenizer, train_bpe
 from groundup.tokenization.base import Tokenizer
-from groundup.tokenization.pretrained import gpt2_folder
+from groundup.tokenization.pretrained import find_gpt2_files
 
 
 def texts() -> list[str]:
@@ -42,12 +42,12 @@ def _differing(ours: Callable[[str], list[int]], theirs: Callable[[str], list[in
 
 
 def _gpt2_by_hand() -> ByteBPE:
-    folder = gpt2_folder()
-    if folder is None:
+    files = find_gpt2_files()
+    if files is None:
         raise MissingReferenceError(
             "needs GPT-2's encoder.json and vocab.bpe in $GROUNDUP_DATA/gpt2, or one run that downloads them"
         )
-    return ByteBPE.from_gpt2_files(folder / "encoder.json", folder / "vocab.bpe")
+    return ByteBPE.from_gpt2_files(*files)
 
 
 def _library(tokenizer: Tokenizer) -> Callable[[str], list[int]]:

@@ -1,0 +1,15 @@
+"""What `train` and `resume` say when a run has ended."""
+
+from groundup.training.loop import Outcome
+
+
+def finish(outcome: Outcome) -> int:
+    """Print how the run ended and what to do next; return the exit code, 130 after Ctrl-C."""
+    if outcome.interrupted:  # the loop has said where it saved, and how to go on
+        return 130
+    figures = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in outcome.metrics.items())
+    early = f" (stopped early; best weights are of step {outcome.best_step})" if outcome.stopped_early else ""
+    path = outcome.run.path
+    print(f"done in {outcome.seconds:,.0f} s after {outcome.step:,} steps{early}: {figures}")
+    print(f"loss curve: {outcome.run.loss_curve}\nnext: groundup generate {path}\n      groundup evaluate {path}")
+    return 0
