@@ -59,7 +59,8 @@ def main():
             continue
         record = {"name": name, **result, "machine": where, "python": platform.python_version(), "commit": commit(),
                   "libraries": {library: version(library) for library in LIBRARIES}}  # fmt: skip
-        place = f"{where['cpu']}, {where['cores']} cores (load {where['load_at_start']} at the start), Python {record['python']}, commit {record['commit']}"
+        cores = f"{where['cores']} cores (load {where['load_at_start']} before the run)"
+        place = f"{where['cpu']}, {cores}, Python {record['python']}, commit {record['commit']}"
         (FOLDER / "results").mkdir(exist_ok=True)
         (FOLDER / "results" / f"{name}.json").write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
         (FOLDER / "results" / f"{name}.md").write_text(

@@ -75,6 +75,12 @@ def test_ids_of_a_trained_vocabulary_are_those_by_hand(trained, fast, text):
     assert list(fast.encode_iterable(text)) == trained.encode(text)
 
 
+@pytest.mark.parametrize("text", [" " * 1_200_000 + "x", "a" * 600_000, "the fox!\n" * 60_000, "狐，" * 200_000 + "\n"])
+def test_long_texts_and_endless_words(trained, fast, text):
+    """A million spaces in a row make tiktoken's own pattern panic."""
+    assert fast.encode(text) == trained.encode(text)
+
+
 def test_special_tokens_count_only_if_allowed(trained, fast):
     text = f"fox{END_OF_TEXT}fox"
     assert fast.encode(text, allow_special=True) == trained.encode(text, allow_special=True)

@@ -34,15 +34,13 @@ def check(vocabulary: Mapping[int, bytes], ids: Mapping[bytes, int], merges: Seq
     known, special = set(BYTES), {name.encode() for name in names}
     for place, (left, right) in enumerate(merges):
         made = left + right
-        if left not in known or right not in known or made not in ids or made in known or made in special:
-            raise InputError(f"expected a merge of two known tokens into a new one, found {left!r} + {right!r} "
-                             f"as merge {place}: {advice}")  # fmt: skip
+        if not {left, right} <= known or made not in ids or made in known or made in special:
+            found = f"{left!r} + {right!r} as merge {place}"
+            raise InputError(f"expected a merge of two known tokens into a new one, found {found}: {advice}")
         known.add(made)
     if len(known) + len(special) != len(vocabulary):
-        raise InputError(
-            f"expected 256 bytes + {len(merges)} merges + {len(names)} special tokens = {len(known) + len(special)} "
-            f"ids, found {len(vocabulary)}: {advice}"
-        )
+        parts = f"256 bytes, {len(merges)} merges and {len(names)} special tokens"
+        raise InputError(f"expected an id for each of {parts}, found {len(vocabulary)} ids: {advice}")
 
 
 def why_not(document: Mapping[str, Any]) -> str:

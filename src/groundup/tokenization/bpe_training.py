@@ -41,12 +41,12 @@ def train_bpe(pieces: Iterable[str], vocab_size: int, special_tokens: Sequence[s
     if vocab_size < smallest:
         found = f"{vocab_size}: 256 bytes and {len(special_tokens)} special tokens come first, then the merges"
         raise InputError(f"expected a vocabulary of at least {smallest} ids, found {found}")
-    for name in special_tokens:
-        if len(name.encode()) < 2 or name.split() != [name]:
-            raise InputError(f"expected special tokens of two or more visible characters, found {name!r}: spell it "
-                             f"like {END_OF_TEXT}")  # fmt: skip
     if len(set(special_tokens)) < len(special_tokens):
         raise InputError(f"expected each special token once, found one twice in {', '.join(special_tokens)}")
+    for name in special_tokens:
+        if len(name.encode()) < 2 or name.split() != [name]:
+            advice = f"spell it like {END_OF_TEXT}"
+            raise InputError(f"expected special tokens of two or more visible characters, found {name!r}: {advice}")
     words = count_words(pieces, special_tokens)
     if not words:
         raise InputError("expected a text to learn a vocabulary from, found none: is the file empty?")

@@ -1,6 +1,7 @@
 """The tokenizer that runs by default: the ids that `bpe.py` gives, from tiktoken's compiled core."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,7 +10,10 @@ import tiktoken
 from groundup.errors import InputError
 from groundup.tokenization.base import check_text, unknown_id
 from groundup.tokenization.bpe import ByteBPE
-from groundup.tokenization.split import GPT2_PATTERN, encode_special, safe_pieces
+from groundup.tokenization.split import GPT2_PATTERN, encode_special, safe_pieces, split
+
+# tiktoken's engine gives up, and panics, on a million spaces in a row: it remembers each one to go back to.
+_SAFE_LENGTH = 1 << 17
 
 
 class FastTokenizer:
@@ -37,13 +41,7 @@ class FastTokenizer:
                 "load the file with load_tokenizer"
             )
         self.by_hand = by_hand
-        special = set(by_hand.special_tokens.values())
-        self._core = tiktoken.Encoding(
-            "groundup",
-            pat_str=GPT2_PATTERN,
-            mergeable_ranks={spelled: token for token, spelled in by_hand.vocabulary.items() if token not in special},
-            special_tokens=dict(by_hand.special_tokens),
-        )
+        self._core = _core(by_hand, GPT2_PATTERN)
 
     @classmethod
     def from_bpe(cls, by_hand: ByteBPE) -> "FastTokenizer":
@@ -82,8 +80,8 @@ class FastTokenizer:
         """
         check_text(text)
         if allow_special:
-            return encode_special(text, self.special_tokens, self._core.encode_ordinary)
-        return self._core.encode_ordinary(text)
+            return encode_special(text, self.special_tokens, self._encode_ordinary)
+        return self._encode_ordinary(text)
 
     def encode_iterable(self, pieces: Iterable[str]) -> Iterator[int]:
         """Yield the ids of the pieces joined together, in bounded memory: see `safe_pieces`."""
@@ -114,6 +112,33 @@ class FastTokenizer:
     def save(self, path: Path) -> None:
         """Write a `tokenizer.json`, which the `tokenizers` library reads too, with the same ids."""
         self.by_hand.save(path)
+
+    def _encode_ordinary(self, text: str) -> list[int]:
+        if len(text) <= _SAFE_LENGTH:
+            return self._core.encode_ordinary(text)
+        slices = (text[start : start + _SAFE_LENGTH] for start in range(0, len(text), _SAFE_LENGTH))
+        ids: list[int] = []
+        for piece in safe_pieces(slices):
+            if len(piece) <= 2 * _SAFE_LENGTH:
+                ids += self._core.encode_ordinary(piece)
+            else:  # hardly more than one endless word: split it here
+                for word in split(piece):
+                    ids += self._core_for_words.encode_ordinary(word)
+        return ids
+
+    @cached_property
+    def _core_for_words(self) -> tiktoken.Encoding:
+        return _core(self.by_hand, r"[\s\S]+")
+
+
+def _core(by_hand: ByteBPE, pattern: str) -> tiktoken.Encoding:
+    special = set(by_hand.special_tokens.values())
+    return tiktoken.Encoding(
+        "groundup",
+        pat_str=pattern,
+        mergeable_ranks={spelled: token for token, spelled in by_hand.vocabulary.items() if token not in special},
+        special_tokens=dict(by_hand.special_tokens),
+    )
 
 
 def _core_agrees(by_hand: ByteBPE) -> bool:

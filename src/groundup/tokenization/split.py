@@ -1,5 +1,6 @@
 """GPT-2's pattern that splits a text into words, and the places where a text may be cut without changing the split."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import regex
@@ -91,7 +92,7 @@ def safe_pieces(pieces: Iterable[str], places: "regex.Pattern[str]" = _RUN_ENDS)
         yield "".join(held)
 
 
-def special_pattern(special_tokens: Iterable[str]) -> "regex.Pattern[str]":
+def special_pattern(special_tokens: Iterable[str]) -> re.Pattern[str]:
     """Return a pattern whose `split` gives ordinary text and special tokens in turn; the longest token wins.
 
     Example:
@@ -100,7 +101,7 @@ def special_pattern(special_tokens: Iterable[str]) -> "regex.Pattern[str]":
     """
     longest_first = sorted(special_tokens, key=len, reverse=True)
     # With no special tokens the pattern must match nowhere: (?!) never does.
-    return regex.compile("(" + "|".join(map(regex.escape, longest_first)) + ")" if longest_first else "((?!))")
+    return re.compile("(" + "|".join(map(re.escape, longest_first)) + ")" if longest_first else "((?!))")
 
 
 def encode_special(text: str, special_tokens: Mapping[str, int], encode: Callable[[str], list[int]]) -> list[int]:
