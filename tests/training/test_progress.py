@@ -14,7 +14,7 @@ def shown(*, is_terminal: bool, monkeypatch: pytest.MonkeyPatch, seconds_between
     with TrainingDisplay(console, n_steps=100, step=0) as display:
         display.advance(10)
         display.show_step(10, loss=2.5, tokens_per_second=14_120.0)
-        display.show_evaluation(10, {"loss": 2.25, "bits_per_byte": 1.5}, "\nOnce [bold]upon\na time", is_best=True)
+        display.show_evaluation(10, {"loss": 2.25, "bits_per_byte": 1.5}, "\nOnce [bold]upon\na time", best_step=5)
         display.say("a line")
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
@@ -23,7 +23,7 @@ def shown(*, is_terminal: bool, monkeypatch: pytest.MonkeyPatch, seconds_between
 @pytest.mark.parametrize("is_terminal", [True, False])
 def test_evaluations_and_samples_stay_on_the_screen(is_terminal: bool, monkeypatch: pytest.MonkeyPatch):
     text = shown(is_terminal=is_terminal, monkeypatch=monkeypatch)
-    assert "step 10/100  validation loss 2.2500  bits per byte 1.5000  best so far" in text
+    assert "step 10/100  validation loss 2.2500  bits per byte 1.5000  (best: step 5)" in text
     assert "    Once [bold]upon\n    a time" in text  # text of a model is never markup
     assert "a line" in text
 
@@ -40,7 +40,7 @@ def test_without_a_console_nothing_is_shown(capsys: pytest.CaptureFixture[str]):
         display.say("hello")
         display.advance(1)
         display.show_step(1, loss=1.0, tokens_per_second=1.0)
-        display.show_evaluation(1, {"loss": 1.0}, "text", is_best=False)
+        display.show_evaluation(1, {"loss": 1.0}, "text", best_step=1)
     assert capsys.readouterr() == ("", "")
 
 

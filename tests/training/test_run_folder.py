@@ -6,7 +6,7 @@ import pytest
 
 from groundup.configs import GPTConfig, RunConfig, TrainConfig, to_json
 from groundup.errors import InputError
-from groundup.training.run_folder import Run
+from groundup.training.run_folder import Best, Run
 
 CONFIG = RunConfig(training=TrainConfig(steps=7))
 
@@ -16,7 +16,7 @@ def test_a_run_opens_as_it_was_made(tmp_path: Path):
     opened = Run.open(made.path)
     assert opened == made
     assert opened.read_config(RunConfig) == CONFIG
-    assert opened.best_step is None
+    assert opened.best is None
     assert opened.checkpoint_steps() == []
 
 
@@ -67,12 +67,13 @@ def test_a_missing_folder_is_named(tmp_path: Path):
 
 def test_the_best_mark_needs_its_checkpoint(tmp_path: Path):
     run = Run.create(tmp_path / "mine", CONFIG)
-    run.mark_best(20, 1.5)
-    assert run.best_step is None
+    run.mark_best(20, {"loss": 1.5})
+    assert run.best is None
     run.checkpoint(20).mkdir(parents=True)
     run.checkpoint(100).mkdir()
     (run.checkpoints / "step-x").mkdir()
-    assert run.best_step == 20
+    (run.checkpoints / "step-120.damaged").mkdir()
+    assert run.best == Best(step=20, metrics={"loss": 1.5})
     assert run.checkpoint_steps() == [20, 100]
     (run.path / "best.json").write_text("damaged")
-    assert run.best_step is None
+    assert run.best is None

@@ -10,6 +10,12 @@ SECONDS_BETWEEN_LINES = 30.0
 """How often a line is written where no bar can be shown."""
 
 
+def say(console: Console | None, text: str, *, style: str | None = None) -> None:
+    """Print text as it is: no markup, no colours of rich's own choice, no line breaks added."""
+    if console is not None:
+        console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
 class TrainingDisplay:
     """Progress of one run on a console.
 
@@ -45,7 +51,7 @@ class TrainingDisplay:
 
     def say(self, text: str, *, style: str | None = None) -> None:
         """Print text above the bar, as it is."""
-        self._console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+        say(self._console, text, style=style)
 
     def advance(self, step: int) -> None:
         """Move the bar."""
@@ -61,14 +67,14 @@ class TrainingDisplay:
             self._last_line = time.perf_counter()
             self.say(f"step {step}/{self._n_steps}  {text}")
 
-    def show_evaluation(self, step: int, metrics: dict[str, float], sample: str, *, is_best: bool) -> None:
+    def show_evaluation(self, step: int, metrics: dict[str, float], sample: str, *, best_step: int | None) -> None:
         """Print one line of figures that stays, and the beginning of a sample."""
         self._last_line = time.perf_counter()
         self._validation = f"  validation {metrics['loss']:.3f}"
-        figures = "  ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in metrics.items())
-        mark = "  best so far" if is_best else ""
+        figures = "  ".join(f"{name.replace('_', ' ')} {_figure(value)}" for name, value in metrics.items())
+        best = "" if best_step in (step, None) else f"  (best: step {best_step})"
         left = f"  {self.time_left(step)} left" if step < self._n_steps else ""
-        self.say(f"step {step}/{self._n_steps}  validation {figures}{mark}{left}")
+        self.say(f"step {step}/{self._n_steps}  validation {figures}{best}{left}")
         if excerpt := _excerpt(sample, width=min(self._console.width, 100) - 4):
             self.say("    " + excerpt.replace("\n", "\n    "), style="dim")
 
@@ -112,6 +118,16 @@ def _clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _figure(value: float) -> str:
+    """Write a measurement with about five digits.
+
+    Example:
+        >>> _figure(1.23456), _figure(192.3341), _figure(45_678.9)
+        ('1.2346', '192.33', '45679')
+    """
+    return f"{value:.4f}" if abs(value) < 10 else f"{value:.2f}" if abs(value) < 1_000 else f"{value:.0f}"
 
 
 def _short(number: float) -> str:

@@ -12,6 +12,16 @@ from groundup.errors import InputError
 C = TypeVar("C")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Best:
+    """The checkpoint with the lowest validation loss."""
+
+    step: int
+    """Optimizer steps behind it."""
+    metrics: dict[str, float]
+    """Its validation figures."""
+
+
 @dataclass(frozen=True)
 class Run:
     """The folder of one run.
@@ -123,17 +133,18 @@ class Run:
         return sorted(int(name) for name in names if name.isdecimal())
 
     @property
-    def best_step(self) -> int | None:
-        """The step of the checkpoint with the lowest validation loss, as best.json names it, or None."""
+    def best(self) -> Best | None:
+        """What best.json says, or None when nothing was marked or its checkpoint is gone."""
         try:
-            step = json.loads((self.path / "best.json").read_text(encoding="utf-8"))["step"]
+            told = json.loads((self.path / "best.json").read_text(encoding="utf-8"))
+            best = Best(step=int(told["step"]), metrics=dict(told["metrics"]))
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        return step if isinstance(step, int) and self.checkpoint(step).is_dir() else None
+        return best if self.checkpoint(best.step).is_dir() else None
 
-    def mark_best(self, step: int, loss: float) -> None:
+    def mark_best(self, step: int, metrics: dict[str, float]) -> None:
         """Write best.json: the checkpoint of `step` has the lowest validation loss so far."""
-        write_atomically(self.path / "best.json", json.dumps({"step": step, "loss": loss}) + "\n")
+        write_atomically(self.path / "best.json", json.dumps({"step": step, "metrics": metrics}) + "\n")
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -97,7 +97,7 @@ class Tracker:
             self._events.add_scalar(f"train/{name}", figures[name], step)
         self._display.show_step(step, loss=loss, tokens_per_second=rate)
 
-    def record_evaluation(self, step: int, metrics: dict[str, float], sample: str, *, is_best: bool) -> None:
+    def record_evaluation(self, step: int, metrics: dict[str, float], sample: str, *, best_step: int | None) -> None:
         """Record figures on validation data, and what the model wrote."""
         check_finite(step, **metrics)
         self._log.write("validation", step, {**metrics, "seconds": round(self.seconds, 3)})
@@ -107,7 +107,7 @@ class Tracker:
             self._run.samples.mkdir(exist_ok=True)
             write_atomically(self._run.samples / f"step-{step}.txt", sample + "\n")
             self._events.add_text("sample", sample, step)
-        self._display.show_evaluation(step, metrics, sample, is_best=is_best)
+        self._display.show_evaluation(step, metrics, sample, best_step=best_step)
         if time.perf_counter() - self._last_picture >= SECONDS_BETWEEN_PICTURES:
             self.draw()
 

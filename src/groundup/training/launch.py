@@ -1,0 +1,173 @@
+"""Language model runs from beginning to end: start one, go on with one, load one, measure one."""
+
+import math
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from groundup.configs.run import RunConfig
+from groundup.errors import InputError
+from groundup.evaluation.perplexity import byte_lengths_of, evaluate_tokens
+from groundup.models.gpt import GPT
+from groundup.tokenization.base import Tokenizer
+from groundup.tokenization.pretrained import load_tokenizer
+from groundup.training.devices import choose_device
+from groundup.training.loop import Outcome, fit
+from groundup.training.preparation import Prepared, build_model, build_task, prepare_data
+from groundup.training.progress import say
+from groundup.training.run_folder import Run
+from groundup.training.state import load_weights, read_training
+from groundup.weights.checkpoint import load_checkpoint, newest_checkpoint
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedRun:
+    """A trained model and what belongs to it."""
+
+    model: GPT
+    """In evaluation mode."""
+    tokenizer: Tokenizer
+    """What turns text into its tokens."""
+    config: RunConfig
+    """The run's config."""
+    run: Run
+    """The folder it came from."""
+    step: int
+    """Optimizer steps behind the weights."""
+    metrics: dict[str, float]
+    """Validation figures measured in training: at that step, or at the last evaluation before it."""
+
+    @property
+    def bits_per_byte(self) -> float:
+        """Validation loss in bits per byte, NaN when the run was never evaluated."""
+        return self.metrics.get("bits_per_byte", math.nan)
+
+
+def start(config: RunConfig, folder: Path, *, console: Console | None = None) -> Outcome:
+    """Begin a run in a new folder and train it to its end, or to Ctrl-C.
+
+    A run that cannot begin (a corpus that is not there, a text that is too short) leaves no folder behind.
+
+    Args:
+        config: everything that decides the run.
+        folder: must not exist.
+        console: where progress is shown. None: standard output.
+
+    Raises:
+        InputError: what was asked for cannot be done, or `folder` exists.
+    """
+    run = Run.create(folder, config)
+    try:
+        return _train(run, config, Console() if console is None else console)
+    except BaseException:
+        if not run.checkpoint_steps() and not run.metrics.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def resume(folder: Path, *, console: Console | None = None) -> Outcome:
+    """Go on with a run from its newest intact checkpoint, or from the beginning if it has none.
+
+    Raises:
+        InputError: not a run, or checkpoints that are all damaged or of another config.
+    """
+    run = Run.open(folder)
+    return _train(run, run.read_config(RunConfig), Console() if console is None else console)
+
+
+def load_run(folder: Path, *, device: str = "auto") -> LoadedRun:
+    """Load the best weights of a run, or the newest where none is marked best.
+
+    Raises:
+        InputError: not a run, or one without an intact checkpoint.
+    """
+    run = Run.open(folder)
+    config = run.read_config(RunConfig)
+    best, needed = run.best, ("model", "training")
+    place = newest_checkpoint(run.checkpoints, only=needed) if best is None else run.checkpoint(best.step)
+    if place is None:
+        raise InputError(
+            f"expected a run with an intact checkpoint, found none in {run.path}: groundup resume {run.path}"
+        )
+    checkpoint = load_checkpoint(place, only=needed)
+    training = read_training(checkpoint, place)
+    tokenizer = load_tokenizer(run.tokenizer)
+    model = build_model(config.model, tokenizer, seed=config.training.seed)
+    load_weights(checkpoint, place, model)
+    return LoadedRun(
+        model=model.to(choose_device(device)).eval(),
+        tokenizer=tokenizer,
+        config=config,
+        run=run,
+        step=training["step"],
+        metrics=training["metrics"] if best is None else best.metrics,
+    )
+
+
+def evaluate_run(folder: Path, *, max_tokens: int | None = None) -> dict[str, float | int]:
+    """Measure a run's best weights on its validation text, in float32.
+
+    Args:
+        folder: the run.
+        max_tokens: score the first validation tokens only. None: all of them.
+
+    Returns:
+        step, tokens, bytes, loss (nats per token), perplexity, bits_per_byte; and for a corpus of known entropy
+        entropy_bits_per_byte and excess, the fraction by which the loss is above it.
+    """
+    loaded = load_run(folder)
+    prepared = prepare_data(loaded.run, loaded.config.data)
+    found = evaluate_tokens(
+        loaded.model,
+        prepared.validation.ids,
+        context_length=loaded.config.model.context_length,
+        byte_lengths=byte_lengths_of(loaded.tokenizer),
+        max_tokens=max_tokens,
+    )
+    figures: dict[str, float | int] = {
+        "step": loaded.step,
+        "tokens": found.n_tokens,
+        "bytes": found.n_bytes,
+        "loss": found.loss,
+        "perplexity": found.perplexity,
+        "bits_per_byte": found.bits_per_byte,
+    }
+    if prepared.floor is not None:
+        figures["entropy_bits_per_byte"] = prepared.floor
+        figures["excess"] = found.bits_per_byte / prepared.floor - 1
+    return figures
+
+
+def _train(run: Run, config: RunConfig, console: Console) -> Outcome:
+    def report(line: str) -> None:
+        say(console, line)
+
+    device = choose_device(config.training.device)  # a wrong one is known before any text is read
+    prepared = prepare_data(run, config.data, report=report)
+    model = build_model(config.model, prepared.tokenizer, seed=config.training.seed)
+    task = build_task(config, prepared)
+    for line in describe(run, config, prepared, model, device):
+        report(line)
+    return fit(model, task, config.training, run, console=console)
+
+
+def describe(run: Run, config: RunConfig, prepared: Prepared, model: GPT, device: torch.device) -> list[str]:
+    """Return what is about to be trained, in a few lines."""
+    training, data = config.training, config.data
+    tokens_per_step = training.sequences_per_step * config.model.context_length
+    epochs = training.steps * tokens_per_step / prepared.train.n_tokens
+    threads = f", {torch.get_num_threads()} threads" if device.type == "cpu" else ""
+    floor = "" if prepared.floor is None else f"; exact entropy {prepared.floor:.4f} bits per byte"
+    return [
+        f"run         {run.path}",
+        f"corpus      {data.corpus}: {prepared.train.n_tokens:,} tokens to learn, "
+        f"{prepared.validation.n_tokens:,} held out{floor}",
+        f"vocabulary  {prepared.tokenizer.vocab_size:,} ({data.tokenizer})",
+        f"model       {model.n_parameters():,} parameters: {config.model.n_layers} layers, "
+        f"{config.model.d_model} wide, {config.model.n_heads} heads, context {config.model.context_length}",
+        f"training    {training.steps:,} steps of {tokens_per_step:,} tokens ({epochs:.1f} epochs) "
+        f"on {device}{threads}, {training.precision}",
+    ]

@@ -1,0 +1,161 @@
+"""What a checkpoint of a run holds, saved and restored so that training goes on as if it had never stopped.
+
+Weights, the optimizer's moments, and the counters. No random state: the data order, dropout and samples of a step are
+pure functions of (seed, step).
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from groundup.errors import InputError
+from groundup.training.early_stopping import EarlyStopping
+from groundup.weights.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+
+FORMAT_VERSION = 1
+"""Of training.json; a file of another version is refused."""
+
+
+@dataclass(kw_only=True)
+class TrainingState:
+    """Where a run stands, besides its weights and its optimizer."""
+
+    stopping: EarlyStopping
+    """The best evaluation so far, and how many have passed since."""
+    step: int = 0
+    """Optimizer steps done."""
+    tokens: int = 0
+    """Targets learned from."""
+    seconds: float = 0.0
+    """Time spent."""
+    evaluated_at: int = 0
+    """Step of the last evaluation."""
+    metrics: dict[str, float] = field(default_factory=dict)
+    """Figures of the last evaluation."""
+    best_metrics: dict[str, float] = field(default_factory=dict)
+    """Figures of the best one."""
+
+
+def save_state(
+    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: TrainingState, *, config: dict[str, Any]
+) -> None:
+    """Write a checkpoint: model.safetensors, optimizer.safetensors, training.json with the run's `config` in it."""
+    training = {
+        "format_version": FORMAT_VERSION,
+        "step": state.step,
+        "tokens": state.tokens,
+        "seconds": round(state.seconds, 3),
+        "evaluated_at": state.evaluated_at,
+        "metrics": state.metrics,
+        "best_metrics": state.best_metrics,
+        "stopping": state.stopping.state(),
+        "config": config,
+    }
+    tensors = {"model": model.state_dict(), "optimizer": _optimizer_state(model, optimizer)}
+    save_checkpoint(folder, tensors=tensors, documents={"training": training})
+
+
+def restore_state(
+    folder: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    stopping: EarlyStopping,
+    *,
+    config: dict[str, Any],
+) -> TrainingState:
+    """Load a checkpoint into `model`, `optimizer` and `stopping`, and return the counters.
+
+    Raises:
+        InputError: a damaged checkpoint, or one made with another config; each is named.
+    """
+    checkpoint = load_checkpoint(folder)
+    training = read_training(checkpoint, folder)
+    if difference := _difference(training["config"], config):
+        raise InputError(
+            f"expected {folder} to be a checkpoint of this run's config, found a checkpoint of another config: "
+            f"{difference}; restore config.json or start a new run"
+        )
+    load_weights(checkpoint, folder, model)
+    _load_optimizer_state(checkpoint.tensors["optimizer"], model, optimizer)
+    stopping.restore(training["stopping"])
+    return TrainingState(
+        stopping=stopping,
+        step=training["step"],
+        tokens=training["tokens"],
+        seconds=training["seconds"],
+        evaluated_at=training["evaluated_at"],
+        metrics=training["metrics"],
+        best_metrics=training["best_metrics"],
+    )
+
+
+def read_training(checkpoint: Checkpoint, folder: Path) -> dict[str, Any]:
+    """Return training.json of a checkpoint.
+
+    Raises:
+        InputError: when it was written by another version.
+    """
+    training = checkpoint.documents.get("training")
+    version = training.get("format_version") if isinstance(training, dict) else None
+    if not isinstance(training, dict) or version != FORMAT_VERSION:
+        raise InputError(
+            f"expected {folder} to be of format version {FORMAT_VERSION}, found {version}: use the version that made it"
+        )
+    return training
+
+
+def load_weights(checkpoint: Checkpoint, folder: Path, model: nn.Module) -> None:
+    """Load the weights of a checkpoint into `model`.
+
+    Raises:
+        InputError: naming the first tensor that the model has not, or has in another shape.
+    """
+    saved, wanted = checkpoint.tensors["model"], model.state_dict()
+    for name in sorted(saved.keys() | wanted.keys()):
+        here, there = (list(w[name].shape) if name in w else "none" for w in (wanted, saved))
+        if here != there:
+            raise InputError(
+                f"expected {folder} to fit the model of config.json, found a checkpoint of another config: "
+                f"{name} is {there} there and {here} here; restore config.json or start a new run"
+            )
+    model.load_state_dict(saved)
+
+
+def _optimizer_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return what the optimizer remembers, as "parameter name.key"; our optimizers remember tensors only."""
+    return {
+        f"{name}.{key}": value
+        for name, parameter in model.named_parameters()
+        for key, value in optimizer.state.get(parameter, {}).items()
+    }
+
+
+def _load_optimizer_state(tensors: dict[str, Tensor], model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    remembered: dict[str, dict[str, Tensor]] = {}
+    for name_and_key, tensor in tensors.items():
+        name, _, key = name_and_key.rpartition(".")
+        remembered.setdefault(name, {})[key] = tensor
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    in_order = [names[id(parameter)] for group in optimizer.param_groups for parameter in group["params"]]
+    described = optimizer.state_dict()  # its groups stay as the config made them
+    described["state"] = {i: remembered[name] for i, name in enumerate(in_order) if name in remembered}
+    optimizer.load_state_dict(described)  # puts each tensor where its parameter is
+
+
+def _difference(saved: object, current: object, where: str = "") -> str:
+    """Name the first field in which two configs differ, or return "".
+
+    Example:
+        >>> _difference({"model": {"d_model": 64}}, {"model": {"d_model": 128}})
+        'model.d_model is 64 there and 128 in config.json'
+    """
+    if isinstance(saved, dict) and isinstance(current, dict):
+        for name in [*saved, *(name for name in current if name not in saved)]:
+            path = f"{where}.{name}" if where else str(name)
+            if found := _difference(saved.get(name), current.get(name), path):
+                return found
+        return ""
+    return "" if saved == current else f"{where} is {saved!r} there and {current!r} in config.json"
