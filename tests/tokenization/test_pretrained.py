@@ -2,7 +2,7 @@ import pytest
 
 from groundup.errors import InputError
 from groundup.tokenization import ByteBPE, CharacterTokenizer, FastTokenizer, gpt2_tokenizer, load_tokenizer
-from groundup.tokenization.pretrained import gpt2_folder
+from groundup.tokenization.pretrained import find_gpt2_files
 from groundup.tokenization.published import PublishedTokenizer
 
 
@@ -38,12 +38,12 @@ def test_nothing_there_is_named(tmp_path):
 def test_gpt2_is_found_in_groundup_data_then_in_the_cache(trained, tmp_path, monkeypatch):
     monkeypatch.setenv("GROUNDUP_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("GROUNDUP_CACHE", str(tmp_path / "cache"))
-    assert gpt2_folder() is None
+    assert find_gpt2_files() is None
     trained.save_gpt2_files(tmp_path / "cache" / "gpt2" / "encoder.json", tmp_path / "cache" / "gpt2" / "vocab.bpe")
-    assert gpt2_folder() == tmp_path / "cache" / "gpt2"
+    assert find_gpt2_files() == (tmp_path / "cache/gpt2/encoder.json", tmp_path / "cache/gpt2/vocab.bpe")
     assert gpt2_tokenizer().vocab_size == trained.vocab_size
     trained.save_gpt2_files(tmp_path / "data" / "gpt2" / "encoder.json", tmp_path / "data" / "gpt2" / "vocab.bpe")
-    assert gpt2_folder() == tmp_path / "data" / "gpt2"
+    assert find_gpt2_files() == (tmp_path / "data/gpt2/encoder.json", tmp_path / "data/gpt2/vocab.bpe")
 
 
 def test_without_network_one_line_says_what_to_put_where(tmp_path, monkeypatch):
@@ -56,6 +56,21 @@ def test_without_network_one_line_says_what_to_put_where(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"encoder.json and vocab.bpe in .*gpt2 or at https.*put both files") as caught:
         gpt2_tokenizer()
     assert "\n" not in str(caught.value)
+
+
+def test_downloaded_files_are_checked_by_their_sha256(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.delenv("GROUNDUP_DATA", raising=False)
+    monkeypatch.setenv("GROUNDUP_CACHE", str(tmp_path))
+
+    def retrieve(url, known_hash, fname, path, **_options):
+        asked.append((url.rpartition("/")[2], known_hash[:4], fname, path))
+        raise ValueError("SHA256 hash of downloaded file does not match the known hash")
+
+    monkeypatch.setattr("pooch.retrieve", retrieve)
+    with pytest.raises(InputError, match="ValueError"):
+        gpt2_tokenizer()
+    assert asked == [("encoder.json", "1961", "encoder.json", tmp_path / "gpt2")]
 
 
 def test_the_real_gpt2_vocabulary(gpt2_folder):

@@ -45,27 +45,26 @@ def load_tokenizer(path: Path) -> Tokenizer:
 def gpt2_tokenizer(folder: Path | None = None) -> Tokenizer:
     """Return GPT-2's tokenizer (50,257 ids).
 
-    Its files are looked for in `folder`; or, without one, where `gpt2_folder` looks, and else they are downloaded into
-    the cache and checked by their SHA-256.
+    Its files are looked for in `folder`; or, without one, where `find_gpt2_files` looks, and else they are downloaded
+    into the cache and checked by their SHA-256.
 
     Raises:
         InputError: the files are not in `folder`, are damaged, or cannot be downloaded.
     """
-    place = gpt2_folder() or _download(_cache_folder()) if folder is None else Path(folder)
-    pair = _gpt2_files(place)
+    pair = find_gpt2_files() or _download(_cache_folder()) if folder is None else _gpt2_files(Path(folder))
     if pair is None:
-        raise InputError(f"expected GPT-2's encoder.json and vocab.bpe in {place}, did not find both: check the path")
+        raise InputError(f"expected GPT-2's encoder.json and vocab.bpe in {folder}, did not find both: check the path")
     return FastTokenizer(ByteBPE.from_gpt2_files(*pair))
 
 
-def gpt2_folder() -> Path | None:
-    """Return the folder on this machine that has GPT-2's vocabulary, or None.
+def find_gpt2_files() -> tuple[Path, Path] | None:
+    """Return the paths of GPT-2's vocabulary and merges on this machine, or None.
 
-    That is `gpt2` in GROUNDUP_DATA, or else in the cache: GROUNDUP_CACHE, or groundup in the user's cache folder.
+    They are in the folder `gpt2` of GROUNDUP_DATA, or else of the cache: GROUNDUP_CACHE, or groundup in the user's
+    cache folder.
     """
     data = os.environ.get("GROUNDUP_DATA")
-    places = [*([Path(data) / "gpt2"] if data else []), _cache_folder()]
-    return next((place for place in places if _gpt2_files(place)), None)
+    return (_gpt2_files(Path(data) / "gpt2") if data else None) or _gpt2_files(_cache_folder())
 
 
 def _gpt2_files(folder: Path) -> tuple[Path, Path] | None:
@@ -79,7 +78,7 @@ def _cache_folder() -> Path:
     return Path(os.environ.get("GROUNDUP_CACHE") or pooch.os_cache("groundup")) / "gpt2"
 
 
-def _download(folder: Path) -> Path:
+def _download(folder: Path) -> tuple[Path, Path]:
     import pooch
 
     try:
@@ -91,4 +90,4 @@ def _download(folder: Path) -> Path:
             f"expected GPT-2's {names} in {folder} or at {_GPT2_URL}, found neither ({reason}): put both files into "
             "that folder, or set GROUNDUP_DATA to one with gpt2/ inside"
         ) from None
-    return folder
+    return folder / "encoder.json", folder / "vocab.bpe"
