@@ -40,7 +40,7 @@ def learning_rate(step: int, config: TrainConfig) -> float:
     steps, peak, schedule = config.steps, config.learning_rate, config.schedule
     step = min(step, steps - 1)
     if step < schedule.warmup_steps:
-        return peak * (step + 1) / schedule.warmup_steps
+        return peak * ((step + 1) / schedule.warmup_steps)  # so that the last one is the peak, to the bit
     first, last = max(schedule.warmup_steps - 1, 0), steps - 1  # where the peak is, and where the end is
     if schedule.name == "constant":
         return peak
