@@ -2,6 +2,7 @@
 
 import ast
 import errno
+import hashlib
 import json
 import os
 import signal
@@ -24,6 +25,7 @@ from groundup.weights.checkpoint import (
     save_checkpoint,
     set_aside,
 )
+from groundup.weights.manifest import _render
 
 TENSORS = {"model": {"w": torch.arange(12.0).view(3, 4), "b": torch.tensor([True, False])}, "optimizer": {}}
 DOCUMENTS = {"state": {"step": 3, "best_loss": 1 / 3, "name": "é"}}
@@ -225,6 +227,25 @@ def test_ctrl_c_in_the_middle_leaves_nothing(tmp_path, monkeypatch):
     assert everything(tmp_path) == []
 
 
+def test_all_is_forced_to_disk_before_the_rename_and_the_name_after_it(tmp_path, monkeypatch):
+    events, fsync, rename = [], os.fsync, Path.rename
+
+    def record_fsync(descriptor):
+        events.append(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    def record_rename(path, target):
+        events.append("rename")
+        return rename(path, target)
+
+    monkeypatch.setattr("os.fsync", record_fsync)
+    monkeypatch.setattr(Path, "rename", record_rename)
+    folder = save(tmp_path / "c")
+    before, after = events[: events.index("rename")], events[events.index("rename") + 1 :]
+    assert set(before) == {path.stat().st_ino for path in (folder, *folder.iterdir())}
+    assert after == [tmp_path.stat().st_ino]
+
+
 # A process that dies
 
 KILLED = """
@@ -357,12 +378,11 @@ def test_a_manifest_that_is_none(tmp_path, text):
 
 
 def test_a_manifest_that_leads_out_of_its_folder_is_refused(tmp_path):
-    from groundup.weights.manifest import _render
-
     folder = save(tmp_path / "c")
     (tmp_path / "secret.json").write_text("{}")
-    (folder / "manifest.json").write_bytes(_render({"../secret.json": {"size": 2, "sha256": "0"}}))
-    with pytest.raises(InputError, match="damaged"):
+    told = {"../secret.json": {"size": 2, "sha256": hashlib.sha256(b"{}").hexdigest()}}
+    (folder / "manifest.json").write_bytes(_render(told))
+    with pytest.raises(InputError, match=r"manifest\.json as it was saved"):
         load_checkpoint(folder)
 
 
