@@ -78,7 +78,7 @@ def test_equal_to_torch_on_a_gpt_with_its_groups():
     # Gradients near zero are rounding, which Adam divides by its own size: biases of keys, which change no output,
     # walk at random by up to the rate in each step. All that the model computes is the same.
     batch = tokens[0, :, :-1]
-    assert (ours(batch) - theirs(batch)).abs().max() <= 1e-4
+    assert (ours(batch) - theirs(batch)).abs().max() <= 1e-5  # 1.2e-7 when this was written
 
 
 @pytest.mark.parametrize("first_by_hand", [True, False])
