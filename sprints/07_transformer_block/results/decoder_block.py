@@ -16,7 +16,7 @@ from groundup.layers.masks import padding_mask
 from groundup.layers.positions import LearnedPositions
 
 OUT = Path("runs/sprints/07_transformer_block")
-V, T, D, STEPS = 10, 8, 32, 200  # vocabulary, positions of source and target, width
+V, T, D, STEPS = 10, 8, 32, 150  # vocabulary, positions of source and target, width
 START = V  # the token before the first target
 
 

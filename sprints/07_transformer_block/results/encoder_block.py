@@ -14,7 +14,7 @@ from groundup.layers.masks import padding_mask
 from groundup.layers.positions import LearnedPositions
 
 OUT = Path("runs/sprints/07_transformer_block")
-V, T, D, STEPS = 10, 10, 32, 150  # vocabulary, positions, width
+V, T, D, STEPS = 10, 10, 32, 120  # vocabulary, positions, width
 
 
 def train(block: nn.Module) -> tuple[list[float], list[float]]:

@@ -12,7 +12,7 @@ from groundup.layers.feedforward import FeedForward
 from groundup.layers.normalization import LayerNorm
 
 OUT = Path("runs/sprints/07_transformer_block")
-D, DEPTHS, TRAINED_DEPTH, STEPS = 16, [1, 2, 4, 8, 16, 32], 16, 100
+D, DEPTHS, TRAINED_DEPTH, STEPS = 16, [1, 2, 4, 8, 16, 32], 16, 80
 KINDS = {"without residual": False, "with residual": True}
 
 

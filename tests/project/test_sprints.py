@@ -1,0 +1,77 @@
+"""The results of the sprints run: each demo prints, plots, imports groundup and copies nothing."""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+ROOT = Path(__file__).parents[2]
+DEMOS = sorted((ROOT / "sprints").glob("*/results/*.py"))
+SLOW: set[str] = set()  # "sprint/demo" of those that take more than ten seconds
+NEEDS_DATA = {"08_gpt2_assembly/tokenizer"}
+MAX_LINES = 100
+
+
+def name_of(path: Path) -> str:
+    return f"{path.parents[1].name}/{path.stem}"
+
+
+def runs_of(path: Path):
+    name = name_of(path)
+    marks = [pytest.mark.slow] if name in SLOW else []
+    if name in NEEDS_DATA:
+        marks.append(pytest.mark.skipif("GROUNDUP_DATA" not in os.environ, reason="GROUNDUP_DATA is not set"))
+    return pytest.param(path, id=name, marks=marks)
+
+
+def test_there_are_demos():
+    assert len(DEMOS) >= 16
+    assert {name_of(path) for path in DEMOS} >= SLOW | NEEDS_DATA
+
+
+@pytest.mark.parametrize("path", [runs_of(path) for path in DEMOS])
+def test_demo_prints_and_plots(path: Path, tmp_path: Path):
+    out = tmp_path / "new" / "plots"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(path), str(out)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"},
+    )
+    assert done.returncode == 0, done.stderr
+    *report, last = done.stdout.splitlines()
+    assert len(report) > 3
+    assert last == f"plot: {out / path.stem}.png"
+    assert [file.name for file in out.iterdir()] == [f"{path.stem}.png"]
+    assert list(tmp_path.iterdir()) == [out.parent], "a demo writes into its folder only"
+    pixels = imread(out / f"{path.stem}.png")[..., :3].reshape(-1, 3)
+    drawn = (pixels != pixels[0]).any(-1)
+    assert 0.01 < drawn.mean() < 0.99, "blank"
+    assert len(np.unique(pixels[drawn], axis=0)) > 10
+
+
+@pytest.mark.parametrize("path", DEMOS, ids=name_of)
+def test_demo_copies_nothing(path: Path):
+    text = path.read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    assert (ast.get_docstring(tree) or "").startswith("Shows ")
+    assert text.count("\n") <= MAX_LINES
+    imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+    assert any(module.startswith("groundup.") for module in imported)
+    assert not any(isinstance(node, ast.ClassDef) for node in ast.walk(tree))
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in DEMOS}), ids=lambda folder: folder.parent.name)
+def test_output_of_every_demo_is_in_the_readme(folder: Path):
+    readme = (folder / "README.md").read_text(encoding="utf-8")
+    for path in folder.glob("*.py"):
+        assert f"[{path.name}]({path.name})" in readme
+        assert f"python sprints/{folder.parent.name}/results/{path.name}" in readme
+        assert f"plot: runs/sprints/{folder.parent.name}/{path.stem}.png" in readme
