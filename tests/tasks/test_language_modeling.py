@@ -10,6 +10,7 @@ from groundup.configs import EvaluationConfig, GPTConfig, TrainConfig
 from groundup.data.corpora import find_corpus
 from groundup.data.tokens import open_tokens, prepare_tokens
 from groundup.errors import InputError
+from groundup.evaluation.perplexity import byte_lengths_of, evaluate_tokens
 from groundup.models.gpt import GPT
 from groundup.tasks.language_modeling import LanguageModeling
 from groundup.tokenization.base import END_OF_TEXT, Tokenizer
@@ -74,6 +75,14 @@ def test_evaluation_is_the_same_each_time_and_reads_max_tokens(tmp_path: Path):
     first = task.evaluate(model)
     assert first == task.evaluate(model)
     assert set(first) == {"loss", "perplexity", "bits_per_byte"}
+    whole = evaluate_tokens(
+        model,
+        open_tokens(tmp_path / "tokens", "validation").ids,
+        context_length=8,
+        byte_lengths=byte_lengths_of(CHARACTERS),
+        max_tokens=40,
+    )
+    assert first["loss"] == pytest.approx(whole.loss, rel=1e-6)  # batches of another size: other sums in float32
     assert first["perplexity"] == pytest.approx(math.exp(first["loss"]))
     assert first["bits_per_byte"] == pytest.approx(first["loss"] / math.log(2))  # one byte a character here
 

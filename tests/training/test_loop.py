@@ -30,7 +30,9 @@ from groundup.tasks.language_modeling import LanguageModeling
 from groundup.tokenization.characters import CharacterTokenizer
 from groundup.training.loop import Outcome, fit
 from groundup.training.metrics import read_metrics
+from groundup.training.optimizers import build_optimizer
 from groundup.training.run_folder import Run
+from groundup.training.schedules import learning_rate
 
 TEXT = "".join(chr(97 + n) for n in np.random.default_rng(0).integers(10, size=3_000))
 CONFIG = TrainConfig(
@@ -142,6 +144,50 @@ def test_a_run_that_was_stopped_equals_one_that_was_not_to_the_bit(tmp_path: Pat
 
     assert records(parts) == records(whole)
     assert parts.best == whole.best
+
+
+def test_ctrl_c_inside_an_update_waits_for_its_end(tmp_path: Path, task: MakeTask, monkeypatch: pytest.MonkeyPatch):
+    whole, parts = (Run.create(tmp_path / name, CONFIG) for name in ("whole", "parts"))
+    fit(small_model(), task(CONFIG), CONFIG, whole)
+
+    def build_impatient(*arguments: object, **named: object) -> torch.optim.Optimizer:
+        optimizer = build_optimizer(*arguments, **named)
+        # The weights have changed and the step has not been counted: to stop here would take it twice.
+        optimizer.register_step_post_hook(lambda *_: signal.raise_signal(signal.SIGINT))
+        return optimizer
+
+    with monkeypatch.context() as patched:
+        patched.setattr("groundup.training.loop.build_optimizer", build_impatient)
+        for step in (1, 2):
+            outcome = fit(small_model(), task(CONFIG), CONFIG, parts)
+            assert (outcome.interrupted, outcome.step) == (True, step)
+    fit(small_model(), task(CONFIG), CONFIG, parts)
+    assert weights(parts, 12) == weights(whole, 12)
+
+
+def test_equals_a_loop_written_out_with_torch_alone(tmp_path: Path, task: MakeTask):
+    config = replace(CONFIG, clip_norm=0.3, steps=6)
+    model = small_model(dropout=0.0).double()
+    fit(model, task(config), config, Run.create(tmp_path / "run", config))
+
+    plain, windows = small_model(dropout=0.0).double(), task(config).windows
+    matrices = [p for name, p in plain.named_parameters() if p.ndim == 2 and "position" not in name]
+    others = [p for p in plain.parameters() if not any(p is matrix for matrix in matrices)]
+    groups = [{"params": matrices, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.95), eps=1e-8)
+    clipped = 0
+    for step in range(6):
+        inputs, targets = map(torch.from_numpy, windows.batch(step, 4))
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(plain(inputs).flatten(0, 1), targets.flatten()).backward()
+        clipped += bool(nn.utils.clip_grad_norm_(plain.parameters(), 0.3) > 0.3)
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, config)
+        optimizer.step()
+    assert clipped > 0
+    for name, weight in plain.state_dict().items():
+        # As above: float64 sums in another order, enlarged where a gradient is nearly zero.
+        torch.testing.assert_close(model.state_dict()[name], weight, rtol=0, atol=1e-9)
 
 
 def test_another_seed_gives_other_weights(tmp_path: Path, task: MakeTask):
