@@ -58,7 +58,7 @@ def test_a_run_is_started_loaded_and_measured(tmp_path: Path, corpus: Path):
     assert f"corpus      {corpus}: 1,215 tokens to learn, 135 held out\n" in text
     assert "vocabulary  29 (characters)\n" in text
     assert "parameters: 1 layers, 16 wide, 2 heads, context 16\n" in text
-    assert "training    6 steps of 32 tokens (0.2 epochs) on cpu" in text
+    assert "training    6 steps of 32 tokens (0.16 epochs) on cpu" in text
     assert "step 6/6  validation loss" in text
 
     loaded = load_run(tmp_path / "run")

@@ -168,6 +168,6 @@ def describe(run: Run, config: RunConfig, prepared: Prepared, model: GPT, device
         f"vocabulary  {prepared.tokenizer.vocab_size:,} ({data.tokenizer})",
         f"model       {model.n_parameters():,} parameters: {config.model.n_layers} layers, "
         f"{config.model.d_model} wide, {config.model.n_heads} heads, context {config.model.context_length}",
-        f"training    {training.steps:,} steps of {tokens_per_step:,} tokens ({epochs:.1f} epochs) "
+        f"training    {training.steps:,} steps of {tokens_per_step:,} tokens ({epochs:.2g} epochs) "
         f"on {device}{threads}, {training.precision}",
     ]
