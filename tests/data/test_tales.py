@@ -93,7 +93,7 @@ def test_tale_k_depends_on_seed_and_k_only():
 
 def test_the_same_tales_on_every_machine():
     # The corpus is named by its seed in recipes and records: a change of the grammar must be a decision.
-    assert hashlib.sha256("\n".join(tales.generate(seed=0, n=100)).encode()).hexdigest()[:16] == "897e2458ac4cd9fb"
+    assert hashlib.sha256("\n".join(tales.generate(seed=0, n=100)).encode()).hexdigest()[:16] == "e79e099056ad86f9"
 
 
 @pytest.mark.parametrize(("seed", "n"), [(-1, 1), (0, -1)])
@@ -118,12 +118,21 @@ def test_articles_agree_with_the_word_that_follows(corpus):
 
 
 def test_pronouns_follow_the_name(corpus, derivations):
-    girls, boys = set(tales_words.HERO_GIRLS.split()), set(tales_words.HERO_BOYS.split())
-    assert not (girls | boys) & set(tales_words.FRIENDS)
-    assert len(girls) == len(boys) == 24
+    heroes = {option.value: option.words["she"] for options in tales_words.HEROES.values() for option in options}
+    assert list(heroes.values()).count("she") == list(heroes.values()).count("he") == 20
     for tale, derivation in zip(corpus, derivations, strict=True):
-        other = r"\b(he|him|his)\b" if derivation.values["name"] in girls else r"\b(she|her)\b"
+        other = r"\b(he|him|his)\b" if heroes[derivation.values["name"]] == "she" else r"\b(she|her)\b"
         assert not re.search(other, tale), tale
+
+
+def test_names_begin_like_their_kinds_and_nobody_meets_a_namesake(corpus):
+    heroes = {option.value for options in tales_words.HEROES.values() for option in options}
+    friends = {name for names in tales_words.FRIENDS.values() for name in names}
+    assert not heroes & friends
+    for tale in corpus:
+        named = re.findall(r"(\w)\w+ named (\w)", tale)
+        assert len(named) == 2
+        assert all(kind.upper() == name for kind, name in named)
 
 
 def test_moods_of_different_endings_have_no_word_in_common():
@@ -139,10 +148,10 @@ def test_every_place_has_a_spot_above_and_two_below_that_take_some_known_skill()
 
 
 TALE = (
-    "One windy morning, a brave little hedgehog named Tilda took her red scarf to the market. But a gust of wind "
-    "snatched it, and the scarf got caught at the top of the bell tower. No hedgehog can reach so high, but luckily an "
-    'owl named Hugo came by. "I can fly!" said Hugo, who flew to the top of the bell tower and came back with the red '
-    'scarf. "Thank you, Hugo!" said Tilda, who was glad. That afternoon, she wore the scarf, and Hugo clapped.'
+    "One windy morning, a brave little hedgehog named Hilda took her red scarf to the market. But a gust of wind "
+    "snatched it, and the scarf got caught on the bell tower. No hedgehog can reach so high, but luckily an owl named "
+    'Otto came by. "I can fly!" said Otto, who flew to the bell tower and fetched the red scarf. "Thank you, Otto!" '
+    "said Hilda, who was glad. Later that morning, she wore the scarf, and Otto clapped."
 )
 
 
@@ -157,19 +166,20 @@ def test_the_example_is_a_tale():
 @pytest.mark.parametrize(
     ("right", "wrong", "expected", "found"),
     [
-        ("said Tilda", "said Wilma", ("Tilda",), "Wilma"),  # the hero's name
+        ("said Hilda", "said Rosa", ("Hilda",), "Rosa"),  # the hero's name
         ("took her", "took his", ("her",), "his"),  # the pronoun
         ("No hedgehog", "No tortoise", ("hedgehog",), "tortoise"),  # the kind
-        ("with the red", "with the blue", ("red",), "blue"),  # the look of the thing
+        ("fetched the red", "fetched the blue", ("red",), "blue"),  # the look of the thing
         ("the scarf got", "the drum got", ("scarf",), "drum"),  # the thing
-        ("at the top of the bell tower.", "at the top of the old elm.", ("bell",), "old"),  # a spot of another place
-        ("flew to the top of the bell", "flew to the top of the tall", ("bell",), "tall"),  # the spot
+        ("on the bell tower.", "on the old elm.", ("bell",), "old"),  # a spot of another place
+        ("flew to the bell", "flew to the tall", ("bell",), "tall"),  # the spot
         ("an owl", "an otter", ("owl",), "otter"),  # a friend with the wrong skill
         ("can fly", "can dive", ("fly",), "dive"),  # the skill
+        ("named Hilda", "named Rosa", ("Hanna", "Hilda", "Harvey", "Henry"), "Rosa"),  # a name that fits the kind
         ("an owl", "a owl", ("squirrel", "robin", "magpie"), "owl"),  # the article
-        ("Thank you, Hugo", "Thank you, Otto", ("Hugo",), "Otto"),  # the friend's name
+        ("Thank you, Otto", "Thank you, Olga", ("Otto",), "Olga"),  # the friend's name
         ("was glad", "was sad", None, "sad"),  # the mood that follows from what happened
-        ("That afternoon", "That night", ("afternoon",), "night"),  # the time
+        ("that morning", "that evening", ("morning",), "evening"),  # the time
         ("wore the scarf", "beat the drum", ("wore",), "beat"),  # what one does with the thing
         ("a gust of wind snatched", "a raindrop snatched", None, "raindrop"),  # an accident that fits the weather
         ("a brave", "an brave", None, "brave"),

@@ -86,7 +86,7 @@ def test_entropy_and_length_equal_brute_force():
     [
         {"opening", "time", "kind", "plot", "harm", "outcome", "joy", "mood"},
         {"plot", "conscience", "weather", "harm", "cause", "finale", "dream", "finder", "place"},
-        {"name", "thing", "cause", "spot"},
+        {"plot", "name", "thing", "cause", "spot", "time"},
     ],
 )
 def test_on_parts_of_the_story_small_enough_to_enumerate(free):

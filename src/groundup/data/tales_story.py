@@ -12,15 +12,15 @@ from groundup.data.tales_grammar import Grammar, Option, choose, depending
 _OPENING = [
     choose(
         "opening",
-        Option("One [weather] [time], [trait] [kind] named [name]", "at once", 3),
-        Option("[name] was [trait] [kind]. One [weather] [time], {she}", "name first", 2),
-        Option("There was once [trait] [kind] named [name]. One [weather] [time], {she}", "once", 2),
+        Option("One [weather] [time], [trait] [kind] named [name]", "at once", 2),
+        Option("There was once [trait] [kind] named [name]. One [weather] [time], {she}", "once", 1),
+        Option("Meet [trait] [kind] named [name]. One [weather] [time], {she}", "meet", 1),
     ),
     choose("weather", *words.CAUSES),
     choose("time", *words.TIMES),
     choose("trait", *words.TRAITS),
     choose("kind", *words.KINDS),
-    choose("name", *words.HEROES),
+    depending("name", "initial", words.HEROES),
     choose(
         "plot",
         Option(" [carried] {her} [look] [thing] to [place]. But [cause], and the {thing} [harm]", "accident", 3),
@@ -41,8 +41,8 @@ _OPENING = [
     ),
 ]
 
-_LOST = "[landing] [spot]. [plight] [promise] said {friend}, who {did} {to} and [outcome]"
-_BROKEN = "[break]. [dismay] [promise] said {friend}, who {did} and {did} until the {look} {thing} was [whole]. [joy]"
+_LOST = "[landing] [spot]. [plight] [promise] said {friend}, who {did} {to} [outcome]"
+_BROKEN = "[break]. [dismay] [promise] said {friend}, who {did} until the {look} {thing} was [whole]. [joy]"
 
 _ACCIDENT = [
     depending("cause", "weather", words.CAUSES),
@@ -70,24 +70,24 @@ _ACCIDENT = [
     choose(
         "plight",
         Option("No {kind} can {feat}, but [luck] [finder] named [friend] came by.", "unable"),
-        Option("{name} wept and wept until [finder] named [friend] heard {him}.", "tears"),
+        Option("{name} cried until [finder] named [friend] heard {him}.", "tears"),
         Option('"Oh no, my {thing}!" cried {name}, and [luck] [finder] named [friend] came by.', "cry"),
     ),
-    choose("luck", "just then", "luckily", "soon"),
+    choose("luck", "just then", "luckily", "soon", "at last"),
     depending("finder", "way", {way: words.friends(kinds) for way, kinds in words.FINDERS.items()}),
-    choose("friend", *words.FRIENDS),
+    depending("friend", "friend_initial", words.FRIENDS),
     choose(
         "promise",
         '"Do not cry, {name}, I can {skill}!"',
         '"Wait here, little {kind}, I can {skill}!"',
+        '"Leave it to me, {name}, I can {skill}!"',
         '"I can {skill}!"',
     ),
     choose(
         "outcome",
-        Option("came back with the {look} {thing}. [joy]", "back", 3, {"ending": "back"}),
-        Option("looked [long], but the {look} {thing} was gone for good. [sorrow]", "gone", 1, {"ending": "gone"}),
+        Option("and fetched the {look} {thing}. [joy]", "back", 3, {"ending": "back"}),
+        Option("but never found the {look} {thing}. [sorrow]", "gone", 1, {"ending": "gone"}),
     ),
-    choose("long", "everywhere", "for hours", "twice"),
 ]
 
 _REPAIR = [
@@ -102,7 +102,7 @@ _REPAIR = [
     choose(
         "dismay",
         Option("No {kind} can mend a {broken} {thing}, but [luck] [mender] named [friend] came by.", "unable"),
-        Option("{name} wept and wept until [mender] named [friend] heard {him}.", "tears"),
+        Option("{name} cried until [mender] named [friend] heard {him}.", "tears"),
         Option('"Oh no, my {thing}!" cried {name}, and [luck] [mender] named [friend] came by.', "cry"),
     ),
     depending("mender", "material", {m: words.friends(kinds) for m, kinds in words.MENDERS.items()}),
@@ -124,8 +124,8 @@ _FIND = [
             "[asking] It belonged to [owner] named [friend], who [reward]. [joy]", "honest", 2, {"ending": "honest"}
         ),
         Option(
-            "{name} hid it under {her} [nook], but {she} could not sleep. The next day {she} took it to [owner] named "
-            "[friend], who had lost it, and said that {she} was [mood]. [pardon]",
+            '{name} hid it under {her} [nook], but {she} could not sleep. "I am [mood]," {she} told [owner] named '
+            "[friend], and gave it back. [pardon]",
             "kept",
             1,
             {"ending": "kept"},
@@ -136,7 +136,7 @@ _FIND = [
         Option('"Someone must miss this {thing}," said {name}, and asked everyone at {place}.', "kind"),
         Option("{name} wanted to keep it, but {she} asked everyone at {place}.", "tempted"),
     ),
-    choose("owner", *(Option(o, words={"helper": o.rsplit(" ", 1)[1]}) for o in words.OWNERS)),
+    choose("owner", *words.owners()),
     choose("reward", *(Option("gave {him} " + gift, gift) for gift in words.GIFTS)),
     choose("nook", "bed", "coat", "pillow"),
     choose(
@@ -147,10 +147,10 @@ _FIND = [
 ]
 
 # The hero has the thing again and shows it; or its owner does.
-_SHOW = Option("{Later}, {she} {used}, and {friend} [joined].", "show")
-_SHOWN = Option("{Later}, {friend} {used}, and {name} [joined].", "shown")
+_SHOW = Option("Later that {time}, {she} {used}, and {friend} [joined].", "show")
+_SHOWN = Option("Later that {time}, {friend} {used}, and {name} [joined].", "shown")
 _FINALES = [
-    Option("{Later}, the {kind} and the {helper} {used} together.", "together"),
+    Option("Later that {time}, the {kind} and the {helper} {used} together.", "together"),
     Option("Ever since, {name} and {friend} have met at {place}.", "friends"),
 ]
 
@@ -166,7 +166,7 @@ _ENDING = [
     depending(
         "finale", "ending", {"back": [_SHOW, *_FINALES], "mended": [_SHOW, *_FINALES], "honest": [_SHOWN, *_FINALES]}
     ),
-    choose("joined", "danced", "clapped", "laughed", "watched", "sang"),
+    choose("joined", "danced", "clapped", "laughed", "watched", "sang", "hummed", "smiled", "cheered"),
     choose(
         "sorrow",
         Option("{name} was [mood], so {friend} [comfort] and walked {him} home from {place}.", "walk"),
@@ -175,7 +175,7 @@ _ENDING = [
     choose("comfort", "told {him} a story", "gave {him} a warm bun", "sang {him} a song", "held {her} {hands}"),
     choose(
         "dream",
-        Option("{Later}, the {kind} thought of the {look} {thing} and smiled.", "thought"),
+        Option("Later that {time}, the {kind} thought of the {look} {thing} and smiled.", "thought"),
         Option("The {thing} was lost, but {name} had found a friend.", "friend"),
     ),
 ]

@@ -6,47 +6,48 @@ that go with the hero's name.
 
 from groundup.data.tales_grammar import Option
 
-HERO_GIRLS = (
-    "Ada Bella Clara Dora Elsie Freya Greta Hanna Iris Juno Kitty Lotte "
-    "Mabel Nora Olive Poppy Rosa Sophie Tilda Ursula Violet Wilma Yvonne Zelda"
-)
-HERO_BOYS = (
-    "Albert Bruno Caspar Dexter Emil Felix Gustav Henry Igor Jasper Kurt Leo "
-    "Milo Ned Oscar Pip Rufus Simon Toby Ulrich Victor Walter Xaver Zeno"
-)
-FRIEND_GIRLS = "Agnes Berta Cora Daisy Edith Flora Gilda Hazel Ivy Judith Lucy Martha Pearl Ruth Stella Wanda"
-FRIEND_BOYS = "Alfred Boris Conrad David Edgar Frank Hugo Jonas Louis Max Otto Paul Ralph Sam Theo William"
-
 SHE = {"she": "she", "her": "her", "him": "her"}
 HE = {"she": "he", "her": "his", "him": "him"}
 
-HEROES = [
-    *(Option(name, words=SHE) for name in HERO_GIRLS.split()),
-    *(Option(name, words=HE) for name in HERO_BOYS.split()),
-]
-FRIENDS = [*FRIEND_GIRLS.split(), *FRIEND_BOYS.split()]
+# Names begin like the kind that bears them; heroes and friends share none. Girls | boys.
+HERO_NAMES = (
+    "Bella Betty | Benny Bruno, Daisy Dora | Dennis Dexter, Fiona Freya | Felix Finn, Hanna Hilda | Harvey Henry, "
+    "Kitty Klara | Kaspar Kurt, Lily Lotte | Leo Linus, Mabel Mina | Martin Milo, Paula Poppy | Peter Pip, "
+    "Rosa Ruby | Roland Rufus, Tess Tilda | Tim Toby"
+)
+FRIEND_NAMES = (
+    "Berta Bianca Boris Basil Clara Cora Carl Conrad Diana Dolly David Dirk Flora Frida Frank Fritz Hazel Heidi Hans "
+    "Hugo Martha Molly Max Moritz Olga Olive Oscar Otto Rita Ruth Ralph Rolf Sophie Stella Sam Simon Thea Tina Theo "
+    "Tom Wanda Wilma Walter Willy"
+)
+HEROES: dict[str, list[Option]] = {}
+for names in HERO_NAMES.split(", "):
+    girls, boys = names.split(" | ")
+    HEROES[names[0]] = [
+        *(Option(name, words=SHE) for name in girls.split()),
+        *(Option(name, words=HE) for name in boys.split()),
+    ]
+FRIENDS: dict[str, list[str]] = {}
+for name in FRIEND_NAMES.split():
+    FRIENDS.setdefault(name[0], []).append(name)
 
 TRAITS = [
-    *("a brave little", "a shy little", "a sleepy little", "a clumsy young", "a cheerful young"),
-    *("a curious young", "an eager young", "a very small", "a lonely", "a polite"),
+    *("a brave little", "a shy little", "a sleepy little", "a hungry little", "a clumsy young", "a cheerful young"),
+    *("a curious young", "an eager young", "a very small", "a lonely", "a polite", "a dreamy", "a noisy", "a quiet"),
 ]
 
 # Heroes are kinds that neither climb, swim, dig nor shine, so that they need the friend they meet.
 KINDS = [
-    Option(kind, words={"hands": hands})
+    Option(kind, words={"initial": kind[0].upper(), "hands": hands})
     for hands, kinds in {
-        "paws": "hedgehog mouse fox rabbit puppy bear hamster panda",
-        "hooves": "lamb pony donkey piglet",
-        "feet": "tortoise penguin",
+        "paws": "bear fox hamster hedgehog kangaroo mouse panda puppy rabbit",
+        "hooves": "donkey fawn lamb piglet pony",
+        "feet": "tortoise",
     }.items()
     for kind in kinds.split()
 ]
 
-TIMES = [
-    Option("morning", words={"Later": "That afternoon"}),
-    Option("afternoon", words={"Later": "That evening"}),
-    Option("evening", words={"Later": "That night"}),
-]
+TIMES = ["day", "morning", "afternoon", "evening"]
 
 
 def _causes(falling: list[str], flying: list[str]) -> list[Option]:
@@ -61,33 +62,33 @@ CAUSES = {
         ["a gust of wind snatched it", "the wind tugged it away", "the wind gave a mighty puff"],
     ),
     "rainy": _causes(
-        ["{she} slipped in the mud", "the rain had made it slippery", "a fat raindrop hit {her} nose"],
+        ["{name} slipped in the mud", "the rain had made it slippery", "a fat raindrop hit {her} nose"],
         ["a wet crow snatched it"],
     ),
     "sunny": _causes(
-        ["the sun dazzled {him}", "a bee tickled {her} nose", "{she} danced too wildly"],
+        ["the sun dazzled {him}", "a bee tickled {her} nose", "{name} danced too wildly"],
         ["a cheeky crow snatched it"],
     ),
     "frosty": _causes(
-        ["{she} slid on the ice", "{her} cold {hands} let go", "{she} had to sneeze"],
+        ["{name} slid on the ice", "{her} cold {hands} let go", "{name} had to sneeze"],
         ["a hungry gull snatched it"],
     ),
     "foggy": _causes(
-        ["{she} bumped into a post", "{she} tripped over a root", "{she} missed a step"],
+        ["{name} bumped into a post", "{name} tripped over a root", "{name} missed a step"],
         ["a lost goose carried it off"],
     ),
     "snowy": _causes(
-        ["{she} sank into the snow", "a snowball hit {her} ear", "{her} {hands} were too cold"],
+        ["{name} sank into the snow", "a snowball hit {her} ear", "{her} {hands} were too cold"],
         ["a jackdaw carried it off"],
     ),
 }
 
 # Material -> how such things look, what they are, and what is done with them when all is well.
 LOOKS = {
-    "cloth": ["red", "blue", "striped", "woollen"],
-    "paper": ["green", "yellow", "spotted", "pretty"],
-    "wood": ["painted", "wooden", "carved", "polished"],
-    "metal": ["silver", "copper", "golden", "shiny"],
+    "cloth": ["red", "blue", "purple", "striped", "woollen"],
+    "paper": ["green", "yellow", "pink", "spotted", "pretty"],
+    "wood": ["painted", "wooden", "carved", "polished", "birch"],
+    "metal": ["silver", "copper", "golden", "shiny", "brass"],
 }
 THINGS = {
     "cloth": [
@@ -153,22 +154,19 @@ def spots(place: str) -> dict[str, list[Option]]:
     for entry in low:
         way, spot = entry.split(": ")
         below.append(Option(spot, words={"to": spot, "way": way, "feat": FEATS[way]}))
-    top = f"the top of {high}"
-    return {
-        "flying": [Option(f"at {top}", words={"to": f"to {top}", "way": "up", "feat": FEATS["up"]})],
-        "falling": below,
-    }
+    above = [Option(f"on {high}", words={"to": f"to {high}", "way": "up", "feat": FEATS["up"]})]
+    return {"flying": above, "falling": below}
 
 
 # What a friend is -> what it can do, and what it did.
 FINDERS = {
     "up": {"a squirrel": "climb/climbed", "an owl": "fly/flew", "a robin": "fly/flew", "a magpie": "fly/flew"},
-    "water": {"an otter": "dive/dived", "a duck": "dive/dived", "a frog": "swim/swam", "a newt": "swim/swam"},
+    "water": {"an otter": "dive/dived", "a duck": "dive/dived", "a frog": "swim/swam", "a seal": "swim/swam"},
     "under": {
         "a mole": "dig/dug",
         "a badger": "dig/dug",
         "a weasel": "wriggle/wriggled",
-        "a lizard": "wriggle/wriggled",
+        "a beetle": "wriggle/wriggled",
     },
     "dark": {"a bat": "see in the dark/flew", "a cat": "see in the dark/slipped", "a firefly": "shine/flew"},
 }
@@ -176,7 +174,7 @@ MENDERS = {
     "cloth": {"a spider": "sew/sewed", "a wren": "sew/sewed", "a silkworm": "sew/sewed"},
     "paper": {"a snail": "glue/glued", "a bee": "glue/glued", "a toad": "glue/glued"},
     "wood": {"a beaver": "carve/carved", "a woodpecker": "carve/carved", "a stork": "carve/carved"},
-    "metal": {"a goat": "hammer/hammered", "a buffalo": "hammer/hammered", "a rhino": "hammer/hammered"},
+    "metal": {"a ram": "hammer/hammered", "a buffalo": "hammer/hammered", "a rhino": "hammer/hammered"},
 }
 BREAKS = {
     "cloth": ("torn", ["tore on a thorn", "ripped in two"]),
@@ -184,6 +182,7 @@ BREAKS = {
     "wood": ("cracked", ["cracked on a stone", "split down the middle"]),
     "metal": ("bent", ["was bent out of shape", "got a big dent"]),
 }
+# An owner has lost its thing, not a skill.
 OWNERS = [
     "an old turtle",
     "a grey heron",
@@ -195,24 +194,42 @@ OWNERS = [
 ]
 
 
+def owners() -> list[Option]:
+    """Return the options for the owner of a thing that was found."""
+    return [Option(owner, words=_called(owner)) for owner in OWNERS]
+
+
 def friends(kinds: dict[str, str]) -> list[Option]:
-    """Return options for `kinds`: the helper without its article, what it can do and what it did."""
-    return [
-        Option(
-            kind, words={"helper": kind.split(" ", 1)[1], "skill": skills.split("/")[0], "did": skills.split("/")[1]}
-        )
-        for kind, skills in kinds.items()
-    ]
+    """Return options for `kinds`: what the friend is called, what it can do and what it did."""
+    options = []
+    for kind, skills in kinds.items():
+        skill, did = skills.split("/")
+        options.append(Option(kind, words={**_called(kind), "skill": skill, "did": did}))
+    return options
+
+
+def _called(kind: str) -> dict[str, str]:
+    helper = kind.split(" ")[-1]
+    return {"helper": helper, "friend_initial": helper[0].upper()}
 
 
 MOODS = {
-    "back": ["happy", "glad", "merry", "joyful", "cheerful", "delighted"],
+    "back": ["happy", "glad", "merry", "joyful", "delighted", "overjoyed"],
     "mended": ["thankful", "grateful", "relieved", "amazed"],
     "honest": ["proud", "pleased", "content"],
     "kept": ["sorry", "ashamed"],
     "gone": ["sad", "gloomy", "unhappy", "downcast"],
 }
-GIFTS = ["a plum pie", "a jar of honey", "a bag of nuts", "a warm bun", "a pink shell", "a lucky coin"]
+GIFTS = [
+    "a plum pie",
+    "a jar of honey",
+    "a bag of nuts",
+    "a warm bun",
+    "a white shell",
+    "a lucky coin",
+    "a soft pillow",
+    "a ripe pear",
+]
 
 # What one goes to do out there, by weather; and in the village, whatever the weather.
 PASTIMES = {
