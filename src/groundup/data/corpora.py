@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from groundup.data.download import find_file, look_for, sha256_of
 from groundup.data.text_files import read_pieces, size_of, text_paths
+from groundup.download import find_file, look_for, sha256_of
 from groundup.errors import InputError
 
 SEPARATOR = "\n\n"

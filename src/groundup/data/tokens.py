@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from groundup.data.corpora import SEPARATOR, Corpus
-from groundup.data.download import sha256_of
 from groundup.data.splits import Part, Side, split
+from groundup.download import sha256_of
 from groundup.errors import InputError
 from groundup.tokenization.base import Tokenizer, fingerprint
 

@@ -1,9 +1,9 @@
 """Tokenizers from files: the right class for a `tokenizer.json`, and GPT-2's vocabulary from wherever it is."""
 
-import os
 from contextlib import suppress
 from pathlib import Path
 
+from groundup.download import find_file, look_for
 from groundup.errors import InputError
 from groundup.tokenization import characters, tokenizer_json
 from groundup.tokenization.base import Tokenizer
@@ -43,51 +43,26 @@ def load_tokenizer(path: Path) -> Tokenizer:
 
 
 def gpt2_tokenizer(folder: Path | None = None) -> Tokenizer:
-    """Return GPT-2's tokenizer (50,257 ids).
-
-    Its files are looked for in `folder`; or, without one, where `find_gpt2_files` looks, and else they are downloaded
-    into the cache and checked by their SHA-256.
+    """Return GPT-2's tokenizer (50,257 ids), from `folder`, or from wherever `groundup.download.find_file` finds it.
 
     Raises:
         InputError: the files are not in `folder`, are damaged, or cannot be downloaded.
     """
-    pair = find_gpt2_files() or _download(_cache_folder()) if folder is None else _gpt2_files(Path(folder))
-    if pair is None:
+    if folder is None:
+        pair = tuple(find_file(f"gpt2/{name}", url=_GPT2_URL + name, sha256=sha) for name, sha in _GPT2_FILES.items())
+        return FastTokenizer(ByteBPE.from_gpt2_files(pair[0], pair[1]))
+    found = _gpt2_files(Path(folder))
+    if found is None:
         raise InputError(f"expected GPT-2's encoder.json and vocab.bpe in {folder}, did not find both: check the path")
-    return FastTokenizer(ByteBPE.from_gpt2_files(*pair))
+    return FastTokenizer(ByteBPE.from_gpt2_files(*found))
 
 
 def find_gpt2_files() -> tuple[Path, Path] | None:
-    """Return the paths of GPT-2's vocabulary and merges on this machine, or None.
-
-    They are in the folder `gpt2` of GROUNDUP_DATA, or else of the cache: GROUNDUP_CACHE, or groundup in the user's
-    cache folder.
-    """
-    data = os.environ.get("GROUNDUP_DATA")
-    return (_gpt2_files(Path(data) / "gpt2") if data else None) or _gpt2_files(_cache_folder())
+    """Return the paths of GPT-2's vocabulary and merges in GROUNDUP_DATA or the cache, or None; never downloads."""
+    vocabulary, merges = (look_for(f"gpt2/{name}") for name in _GPT2_FILES)
+    return None if vocabulary is None or merges is None else (vocabulary, merges)
 
 
 def _gpt2_files(folder: Path) -> tuple[Path, Path] | None:
     pairs = ((folder / vocab_json, folder / merges_txt) for vocab_json, merges_txt in _PAIRS_OF_NAMES)
     return next((pair for pair in pairs if all(file.exists() for file in pair)), None)
-
-
-def _cache_folder() -> Path:
-    import pooch
-
-    return Path(os.environ.get("GROUNDUP_CACHE") or pooch.os_cache("groundup")) / "gpt2"
-
-
-def _download(folder: Path) -> tuple[Path, Path]:
-    import pooch
-
-    try:
-        for name, sha256 in _GPT2_FILES.items():
-            pooch.retrieve(f"{_GPT2_URL}{name}", known_hash=sha256, fname=name, path=folder, progressbar=True)
-    except (OSError, ValueError) as error:  # no network or a full disk; a file with another hash
-        names, reason = " and ".join(_GPT2_FILES), type(error).__name__
-        raise InputError(
-            f"expected GPT-2's {names} in {folder} or at {_GPT2_URL}, found neither ({reason}): put both files into "
-            "that folder, or set GROUNDUP_DATA to one with gpt2/ inside"
-        ) from None
-    return folder / "encoder.json", folder / "vocab.bpe"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from groundup.data.download import cache_folder, data_folder, find_file, look_for, sha256_of
+from groundup.download import cache_folder, data_folder, find_file, look_for, sha256_of
 from groundup.errors import InputError
 
 FILE, TEXT = "plays/input.txt", b"To be, or not to be\n"
