@@ -115,3 +115,26 @@ def test_nothing_to_predict_is_refused():
         evaluate_tokens(small_model(), text(1), context_length=8, byte_lengths=ONE_BYTE_EACH)
     with pytest.raises(ValueError, match="max_tokens=0"):
         evaluate_tokens(small_model(), text(9), context_length=8, byte_lengths=ONE_BYTE_EACH, max_tokens=0)
+
+
+def test_documents_are_judged_as_if_each_stood_alone():
+    torch.manual_seed(0)
+    config = GPTConfig(vocab_size=V, context_length=32, d_model=16, n_layers=2, n_heads=2, position="rotary")
+    model = GPT(config).double().eval()
+    for parameter in model.parameters():
+        parameter.data.mul_(10)
+    documents = [np.concatenate([[0], 1 + text(n, seed=n) % (V - 1)]) for n in (5, 12, 1, 9, 15, 3, 11)]
+    stream = np.concatenate([*documents, [0]])
+    alone = 0.0
+    for document in documents:  # its end is the end token before the next
+        row = torch.from_numpy(np.append(document, 0).astype(np.int64))[None]
+        logprobs = model(row[:, :-1]).log_softmax(-1)
+        alone -= logprobs.gather(-1, row[:, 1:, None]).sum().item()
+
+    def summed(end_id: int | None) -> float:
+        found = evaluate_tokens(model, stream, context_length=32, byte_lengths=ONE_BYTE_EACH, end_id=end_id)
+        return found.loss * found.n_tokens
+
+    # Rotary tables are float32: positions differ, so angles differ by their rounding.
+    assert summed(0) == pytest.approx(alone, rel=1e-5)
+    assert summed(None) != pytest.approx(alone, rel=1e-3)

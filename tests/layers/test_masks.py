@@ -2,7 +2,7 @@
 
 import torch
 
-from groundup.layers.masks import causal_mask, combine_masks, padding_mask
+from groundup.layers.masks import causal_mask, combine_masks, document_mask, padding_mask
 
 
 def test_causal_mask_is_the_lower_triangle():
@@ -41,3 +41,13 @@ def test_combining_nothing_allows_everything():
     assert combine_masks() is None
     assert combine_masks(None, None) is None
     assert combine_masks(None, causal_mask(2)).dtype == torch.bool
+
+
+def test_a_document_sees_itself_only():
+    tokens = torch.tensor([[9, 9, 0, 9, 0, 0], [0, 9, 9, 9, 9, 9]])  # 0 begins a document
+    mask = document_mask(tokens, end_id=0)
+    assert mask.shape == (2, 1, 6, 6)
+    document = [[0, 0, 1, 1, 2, 3], [1, 1, 1, 1, 1, 1]]
+    for row, numbers in enumerate(document):
+        expected = [[a == b for b in numbers] for a in numbers]
+        assert mask[row, 0].tolist() == expected

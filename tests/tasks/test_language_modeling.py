@@ -12,7 +12,7 @@ from groundup.data.tokens import open_tokens, prepare_tokens
 from groundup.errors import InputError
 from groundup.evaluation.perplexity import byte_lengths_of, evaluate_tokens
 from groundup.models.gpt import GPT
-from groundup.tasks.language_modeling import LanguageModeling
+from groundup.tasks.language_modeling import LanguageModeling, TokenBatch
 from groundup.tokenization.base import END_OF_TEXT, Tokenizer
 from groundup.tokenization.bpe import ByteBPE
 from groundup.tokenization.characters import CharacterTokenizer
@@ -142,3 +142,30 @@ def test_bad_input_is_refused_before_training(tmp_path: Path, fields: dict[str, 
         language_modeling(tmp_path, **fields)
     assert found in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_what_a_document_teaches_does_not_depend_on_its_neighbours(tmp_path: Path):
+    """With end_id, gradients reach only the tokens of the same document; without it, those before it too."""
+
+    def reached(end_id: int | None) -> list[bool]:
+        language_modeling(tmp_path / str(end_id), context_length=8)
+        task = LanguageModeling(
+            train=open_tokens(tmp_path / str(end_id) / "tokens", "train"),
+            validation=open_tokens(tmp_path / str(end_id) / "tokens", "validation"),
+            tokenizer=CHARACTERS,
+            context_length=8,
+            training=TrainConfig(),
+            end_id=end_id,
+        )
+        model = small_model()
+        inputs = torch.tensor([[3, 4, 5, 0, 6, 7, 8, 9]])  # 0 begins the second document
+        targets = torch.full_like(inputs, -100)  # cross-entropy ignores these
+        targets[0, -1] = 2
+        task.loss(model, TokenBatch(inputs, targets)).backward()
+        # The position embedding has one row for each place: a row without gradient was not attended to.
+        return [bool(row.abs().sum() > 0) for row in model.position_embedding.weight.grad[:8]]
+
+    for end_id in (0, None):
+        (tmp_path / str(end_id)).mkdir()
+    assert reached(0) == [False, False, False, True, True, True, True, True]
+    assert reached(None) == [True] * 8

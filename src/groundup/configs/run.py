@@ -22,6 +22,8 @@ class DataConfig:
     """Use the first bytes of the corpus only. None: all of it (tales, which never ends, takes 4 MB)."""
     validation_fraction: float = 0.1
     """Part of the text that is never trained on."""
+    separate_documents: bool = True
+    """In a corpus of many documents, attention does not cross from one into the next. One text is one document."""
 
     def __post_init__(self) -> None:
         """Refuse impossible values with an InputError that names the field."""

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from groundup.errors import InputError
+from groundup.layers.masks import document_mask
 from groundup.models.gpt import GPT
 from groundup.tokenization.base import Tokenizer
 
@@ -58,6 +59,7 @@ def evaluate_tokens(
     byte_lengths: npt.NDArray[np.int64],
     max_tokens: int | None = None,
     batch_size: int = 8,
+    end_id: int | None = None,
 ) -> Perplexity:
     """Predict every token of a text but its first, each with at least half a context of past (or all there is).
 
@@ -71,6 +73,7 @@ def evaluate_tokens(
         byte_lengths: bytes that each token spells [V]; see `byte_lengths_of`.
         max_tokens: predict the first so many only. None: all N - 1.
         batch_size: windows in one forward pass; changes nothing but speed and memory.
+        end_id: the token before each document, across which nothing is attended to. None: one text.
 
     Raises:
         InputError: fewer than two tokens, so nothing to predict.
@@ -86,7 +89,7 @@ def evaluate_tokens(
     model.eval()
     try:
         sums = [
-            _summed_loss(model, rows.to(device), n_scored)
+            _summed_loss(model, rows.to(device), n_scored, end_id)
             for rows, n_scored in _windows(np.asarray(ids), n_tokens, context_length, batch_size)
         ]
     finally:
@@ -139,8 +142,10 @@ def _rows(ids: Tokens, starts: npt.NDArray[np.int64], length: int) -> Tensor:
     return torch.from_numpy(ids[starts[:, None] + np.arange(length + 1)].astype(np.int64))  # [B, T + 1]
 
 
-def _summed_loss(model: GPT, rows: Tensor, n_scored: int) -> Tensor:
-    hidden = model.hidden_states(rows[:, :-1])[:, -n_scored:]  # [B, scored, D]
+def _summed_loss(model: GPT, rows: Tensor, n_scored: int, end_id: int | None) -> Tensor:
+    inputs = rows[:, :-1]
+    mask = None if end_id is None else document_mask(inputs, end_id)
+    hidden = model.hidden_states(inputs, mask=mask)[:, -n_scored:]  # [B, scored, D]
     logits = model.project(hidden).flatten(0, 1)  # [B * scored, V]; the other positions are never projected
     precise = logits.to(torch.promote_types(logits.dtype, torch.float32))
     return F.cross_entropy(precise, rows[:, -n_scored:].flatten(), reduction="sum")

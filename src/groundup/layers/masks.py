@@ -45,6 +45,24 @@ def padding_mask(lengths: Tensor, S: int) -> Tensor:
     return torch.arange(S, device=lengths.device) < lengths[:, None, None, None]
 
 
+def document_mask(tokens: Tensor, end_id: int) -> Tensor:
+    """Return the mask [B, 1, T, T] that keeps attention inside a document: each begins with the token `end_id`.
+
+    Documents that share a window by chance tell nothing about each other; without the mask a model must first learn
+    to ignore what lies before the last `end_id` (Dubey et al. 2024, The Llama 3 Herd of Models, section 3.2).
+
+    Args:
+        tokens: ids [B, T].
+        end_id: the token before each document.
+
+    Example:
+        >>> document_mask(torch.tensor([[5, 0, 7]]), end_id=0).int()[0, 0].tolist()
+        [[1, 0, 0], [0, 1, 1], [0, 1, 1]]
+    """
+    document = (tokens == end_id).cumsum(1)  # [B, T]: how many documents have begun
+    return (document[:, :, None] == document[:, None, :])[:, None]  # [B, 1, T, T]
+
+
 def combine_masks(*masks: Tensor | None) -> Tensor | None:
     """Return the mask that allows what every given mask allows; None stands for "everything is allowed".
 

@@ -17,6 +17,7 @@ from groundup.data.windows import Windows
 from groundup.errors import InputError
 from groundup.evaluation.perplexity import byte_lengths_of, count_bytes, evaluate_tokens
 from groundup.generation import decode
+from groundup.layers.masks import document_mask
 from groundup.models.gpt import GPT
 from groundup.tokenization.base import Tokenizer
 
@@ -44,6 +45,7 @@ class LanguageModeling:
         context_length: T, tokens that the model reads at once.
         training: batch sizes, seed, and what to evaluate.
         floor: entropy of the text in bits per byte, where it is known.
+        end_id: the token before each document, across which nothing is attended to. None: one text.
 
     Raises:
         InputError: too few tokens for one window, or a sample prompt that the tokenizer cannot spell.
@@ -58,6 +60,7 @@ class LanguageModeling:
         context_length: int,
         training: TrainConfig,
         floor: float | None = None,
+        end_id: int | None = None,
     ) -> None:
         self.tokenizer = tokenizer
         self.windows = Windows(train.ids, context_length, training.seed)
@@ -67,7 +70,7 @@ class LanguageModeling:
                 "take a longer text or a larger validation_fraction"
             )
         self._validation = validation.ids[: training.evaluation.max_tokens + 1]
-        self._training = training
+        self._training, self._end_id = training, end_id
         self._byte_lengths = byte_lengths_of(tokenizer)
         self._prompt = _sample_prompt(training.evaluation.sample_prompt, tokenizer, first=int(train.ids[0]))
         if len(self._prompt) > context_length:
@@ -99,7 +102,9 @@ class LanguageModeling:
     def loss(self, model: GPT, batch: TokenBatch) -> Tensor:
         """Return the cross-entropy summed over all targets, in nats, computed in float32 or better."""
         device = model.token_embedding.weight.device
-        logits = model(batch.inputs.to(device, non_blocking=True))  # [B, T, V]
+        inputs = batch.inputs.to(device, non_blocking=True)
+        mask = None if self._end_id is None else document_mask(inputs, self._end_id)
+        logits = model(inputs, mask=mask)  # [B, T, V]
         precise = logits.to(torch.promote_types(logits.dtype, torch.float32)).flatten(0, 1)
         return F.cross_entropy(precise, batch.targets.to(device, non_blocking=True).flatten(), reduction="sum")
 
@@ -113,6 +118,7 @@ class LanguageModeling:
             context_length=context_length,
             byte_lengths=self._byte_lengths,
             batch_size=max(1, min(64, LOGITS_AT_ONCE // logits_per_window)),
+            end_id=self._end_id,
         )
         return {"loss": found.loss, "perplexity": found.perplexity, "bits_per_byte": found.bits_per_byte}
 

@@ -126,6 +126,7 @@ def evaluate_run(folder: Path, *, max_tokens: int | None = None) -> dict[str, fl
         context_length=loaded.config.model.context_length,
         byte_lengths=byte_lengths_of(loaded.tokenizer),
         max_tokens=max_tokens,
+        end_id=prepared.end_id,
     )
     figures: dict[str, float | int] = {
         "step": loaded.step,

@@ -37,6 +37,8 @@ class Prepared:
     """What is only measured."""
     floor: float | None
     """Entropy of the text in bits per byte, where it is known."""
+    end_id: int | None
+    """The token before each document, across which nothing is attended to. None: one text, or not asked for."""
 
 
 def prepare_data(run: Run, config: DataConfig, *, report: Callable[[str], None] = lambda line: None) -> Prepared:
@@ -53,11 +55,14 @@ def prepare_data(run: Run, config: DataConfig, *, report: Callable[[str], None] 
         corpus = find_corpus(config.corpus, max_bytes=config.max_bytes)
         report(f"encoding {corpus.name} …")
         prepare_tokens(corpus, tokenizer, run.tokens, validation_fraction=config.validation_fraction)
+    train = open_tokens(run.tokens, "train", tokenizer=tokenizer)
+    has_documents = tokenizer.end_id is not None and train.n_tokens > 0 and train.ids[0] == tokenizer.end_id
     return Prepared(
         tokenizer=tokenizer,
-        train=open_tokens(run.tokens, "train", tokenizer=tokenizer),
+        train=train,
         validation=open_tokens(run.tokens, "validation", tokenizer=tokenizer),
         floor=_entropy(config.corpus, tokenizer),
+        end_id=tokenizer.end_id if has_documents and config.separate_documents else None,
     )
 
 
@@ -108,6 +113,7 @@ def build_task(config: RunConfig, prepared: Prepared) -> LanguageModeling:
         context_length=config.model.context_length,
         training=config.training,
         floor=prepared.floor,
+        end_id=prepared.end_id,
     )
 
 
