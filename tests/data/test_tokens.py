@@ -287,7 +287,7 @@ from groundup.tokenization.fast import FastTokenizer
 
 corpus = find_corpus(sys.argv[1])
 bpe = train_bpe([next(next(corpus.documents()).pieces)], 1024)
-prepare_tokens(corpus, FastTokenizer.from_bpe(bpe), Path(sys.argv[2]), validation_fraction=0.1)
+prepare_tokens(corpus, FastTokenizer(bpe), Path(sys.argv[2]), validation_fraction=0.1)
 status = Path("/proc/self/status").read_text()  # the highest resident memory of this process alone, in kB
 print(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")))
 """

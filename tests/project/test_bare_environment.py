@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from groundup.cli.main import COMMANDS
+
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "src"
 
@@ -74,7 +76,11 @@ def test_every_module_imports_with_the_core_alone(site: Path):
     assert json.loads(run_bare(site, code)) == len(names) > 20
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["train"], ["train", "shakespeare-char", "--help"], ["data", "-h"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["train"], ["train", "shakespeare-char", "--help"], *([name, "--help"] for name in COMMANDS)],
+    ids=" ".join,
+)
 def test_help_does_not_import_torch(arguments: list[str]):
     code = (
         f"import sys\nfrom groundup.cli.main import main\ntry: main({arguments!r})\n"

@@ -36,7 +36,7 @@ def test_incremental_decoder_refuses_an_unknown_id(trained):
 
 
 def test_fingerprint_names_the_vocabulary_not_the_class(trained):
-    assert fingerprint(trained) == fingerprint(FastTokenizer.from_bpe(trained))
+    assert fingerprint(trained) == fingerprint(FastTokenizer(trained))
     assert fingerprint(trained) != fingerprint(ByteBPE(trained.merges[:-1], ["<|endoftext|>"]))
     assert fingerprint(ByteBPE([], ["<a>"])) != fingerprint(ByteBPE([], ["<b>"]))
     assert fingerprint(CharacterTokenizer("ab")) != fingerprint(CharacterTokenizer("ba"))
@@ -47,7 +47,7 @@ def test_all_classes_keep_the_protocol(trained):
     def uses(tokenizer: Tokenizer) -> str:
         return tokenizer.decode(tokenizer.encode("the fox"))
 
-    for tokenizer in (trained, FastTokenizer.from_bpe(trained), CharacterTokenizer.from_text(["the fox"])):
+    for tokenizer in (trained, FastTokenizer(trained), CharacterTokenizer.from_text(["the fox"])):
         assert uses(tokenizer) == "the fox"
         ids = tokenizer.encode("the fox")
         assert tokenizer.decode(np.array(ids, dtype=np.uint16)) == "the fox"
@@ -61,7 +61,7 @@ def test_what_is_no_text_is_refused_in_one_line(wrong):
 
 
 def test_half_a_surrogate_pair_is_refused_with_its_place(trained):
-    for tokenizer in (trained, FastTokenizer.from_bpe(trained)):
+    for tokenizer in (trained, FastTokenizer(trained)):
         with pytest.raises(InputError, match=r"lone surrogate U\+D83D at character 2"):
             tokenizer.encode("ab\ud83d")
         with pytest.raises(InputError, match="lone surrogate"):

@@ -15,12 +15,12 @@ WORDS = st.text(st.sampled_from("the fox's RIVER wAn19!?ßé狐🦊\n\t \xa0\u05
 
 @pytest.fixture(scope="module")
 def fast(trained):
-    return FastTokenizer.from_bpe(trained)
+    return FastTokenizer(trained)
 
 
 @pytest.fixture(scope="module")
 def gpt2_fast(gpt2):
-    return FastTokenizer.from_bpe(gpt2)
+    return FastTokenizer(gpt2)
 
 
 @pytest.fixture(scope="module")

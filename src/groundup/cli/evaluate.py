@@ -24,5 +24,5 @@ def command(arguments: list[str]) -> int:
     from groundup.training.launch import evaluate_run
 
     for name, value in evaluate_run(chosen.run, max_tokens=chosen.max_tokens).items():
-        print(f"{name:<22}{value}")
+        print(f"{name:<22}{value:,}" if isinstance(value, int) else f"{name:<22}{value:.4f}")
     return 0

@@ -32,11 +32,16 @@ def parse(cls: type[C], arguments: Sequence[str], *, program: str, default: C | 
 
 
 def _one_line(box: str, program: str) -> str:
-    """Return tyro's boxed message as one line: the complaint, the suggestion, where to read more."""
-    lines = [line.strip("╭╮╰╯│─ \t") for line in box.splitlines()]
-    rules = [i for i, line in enumerate(box.splitlines()) if set(line.strip("│ ")) <= set("─")]
-    complaint = " ".join(lines[1 : rules[0] if rules else None]).strip()
-    complaint = re.sub(r"Error parsing (config\.\S+|config): ", "", complaint).rstrip(".")
-    suggested = re.findall(r"--[\w.-]+", " ".join(lines[rules[0] :])) if "Perhaps you meant" in box and rules else []
-    suggestion = f"; perhaps {suggested[0]}" if suggested else ""
+    """Return tyro's message as one line: the complaint, the nearest known argument, where to read more."""
+    # Below its title the message has sections between rules, in a box, or without one where the terminal is ASCII.
+    sections: list[list[str]] = [[]]
+    for line in box.strip().splitlines()[1:]:
+        if set(line) <= set("─-╭╮╰╯│ "):
+            sections.append([])
+        else:
+            sections[-1].append(line.strip("│ "))
+    texts = [" ".join(section) for section in sections if section]
+    complaint = re.sub(r"Error parsing (config\.\S+|config): ", "", texts[0]).rstrip(".")
+    suggested = re.search(r"Perhaps you meant: +(--[\w.-]+)", " ".join(texts[1:]))
+    suggestion = f"; perhaps {suggested[1]}" if suggested else ""
     return f"{complaint}{suggestion} (see: {program} --help)"

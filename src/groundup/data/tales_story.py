@@ -70,7 +70,7 @@ _ACCIDENT = [
     choose(
         "plight",
         Option("No {kind} can {feat}, but [luck] [finder] named [friend] came by.", "unable"),
-        Option("{name} cried until [finder] named [friend] heard {him}.", "tears"),
+        Option("{name} cried all {time} until [finder] named [friend] heard {him}.", "tears"),
         Option('"Oh no, my {thing}!" cried {name}, and [luck] [finder] named [friend] came by.', "cry"),
     ),
     choose("luck", "just then", "luckily", "soon", "at last"),
@@ -102,7 +102,7 @@ _REPAIR = [
     choose(
         "dismay",
         Option("No {kind} can mend a {broken} {thing}, but [luck] [mender] named [friend] came by.", "unable"),
-        Option("{name} cried until [mender] named [friend] heard {him}.", "tears"),
+        Option("{name} cried all {time} until [mender] named [friend] heard {him}.", "tears"),
         Option('"Oh no, my {thing}!" cried {name}, and [luck] [mender] named [friend] came by.', "cry"),
     ),
     depending("mender", "material", {m: words.friends(kinds) for m, kinds in words.MENDERS.items()}),

@@ -42,8 +42,8 @@ def attention_weights(q: Tensor, k: Tensor, mask: Tensor | None = None) -> Tenso
     scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])  # [B, H, T, S]
     if mask is None:
         return softmax(scores)
-    # The lowest finite number, not -inf: a row of -inf would be 0/0 = NaN, in the gradient even where the result is
-    # replaced. So a fully masked row comes out of the softmax uniform, and the second fill makes it zero.
+    # The lowest finite number, not -inf: softmax of a row of -inf alone is 0/0 = NaN. This way such a row comes out
+    # uniform, and the second fill makes it zero.
     hidden = ~mask
     weights = softmax(scores.masked_fill(hidden, torch.finfo(scores.dtype).min))
     return weights.masked_fill(hidden, 0.0)

@@ -44,11 +44,6 @@ class FastTokenizer:
         self._core = _core(by_hand, GPT2_PATTERN)
 
     @classmethod
-    def from_bpe(cls, by_hand: ByteBPE) -> "FastTokenizer":
-        """Return the fast form of `by_hand`, with the same ids."""
-        return cls(by_hand)
-
-    @classmethod
     def from_file(cls, path: Path) -> "FastTokenizer":
         """Read a `tokenizer.json` that holds a byte-level BPE with GPT-2's split; `load_tokenizer` reads any kind.
 

@@ -76,7 +76,7 @@ def make_tokenizer(config: DataConfig) -> Tokenizer:
         return CharacterTokenizer.from_text(_corpus(config).text())
     if config.tokenizer == "bpe":
         text = training_text(_corpus(config), config.validation_fraction)
-        return FastTokenizer.from_bpe(train_bpe(_first(text, BPE_TEXT), config.bpe_vocab_size))
+        return FastTokenizer(train_bpe(_first(text, BPE_TEXT), config.bpe_vocab_size))
     if config.tokenizer == "gpt2":
         return gpt2_tokenizer()
     if not Path(config.tokenizer).exists():

@@ -1,25 +1,8 @@
 """Seeds: randomness as a pure function of (seed, step), so that a checkpoint holds no random state."""
 
 import hashlib
-import random
 
-import numpy as np
 import torch
-
-
-def seed_everything(seed: int) -> None:
-    """Seed Python's, NumPy's and torch's default generators, on every device.
-
-    Example:
-        >>> seed_everything(7)
-        >>> first = (random.random(), np.random.rand(), torch.rand(2).tolist())
-        >>> seed_everything(7)
-        >>> first == (random.random(), np.random.rand(), torch.rand(2).tolist())
-        True
-    """
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
 
 
 def step_seed(seed: int, step: int) -> int:
