@@ -57,8 +57,8 @@ def train(windows: Windows, V: int, config: TrainConfig) -> torch.Tensor:
 
 
 def main(out: Path = OUT) -> None:
-    names = get_args(get_type_hints(ScheduleConfig)["name"])
-    configs = {name: replace(CONFIG, schedule=replace(CONFIG.schedule, name=name)) for name in names}
+    shapes = get_args(get_type_hints(ScheduleConfig)["name"])
+    configs = {shape: replace(CONFIG, schedule=replace(CONFIG.schedule, name=shape)) for shape in shapes}
     configs["cosine, no warmup"] = replace(CONFIG, schedule=replace(CONFIG.schedule, warmup_steps=0))
     rates = {name: [learning_rate(step, config) for step in range(STEPS)] for name, config in configs.items()}
     apart = max(abs(a - b) for a, b in zip(rates["cosine"], of_torch(), strict=True))
@@ -80,7 +80,6 @@ def main(out: Path = OUT) -> None:
 
     plt.style.use(Path(__file__).parents[2] / "groundup.mplstyle")
     figure, panels = plt.subplots(1, 2, figsize=(11.5, 4.4))
-    figure.suptitle("Learning rate schedules")
     for name, curve in rates.items():
         style = {"linestyle": ":", "color": "C0"} if name == "cosine, no warmup" else {}
         panels[0].plot(curve, label=name.replace("_", " "), **style)
@@ -97,4 +96,5 @@ def main(out: Path = OUT) -> None:
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(1)  # so small a model gains nothing from more
     main(*map(Path, sys.argv[1:]))
