@@ -52,6 +52,7 @@ def test_train_lists_every_recipe(capsys: pytest.CaptureFixture[str]):
         (["train", "shakespear"], "unknown recipe 'shakespear': known are tales, shakespeare-char"),
         (["train", "tales", "--training.lerning-rate", "1"], "--training.lerning-rate"),
         (["train", "tales", "--training.lerning-rate", "1"], "perhaps --training.learning-rate"),
+        (["train", "tales", "--training.step", "5"], "perhaps --training.steps"),
         (["train", "tales", "--training.learning-rate", "fast"], "could not convert string to float: 'fast'"),
         (["train", "tales", "--training.learning-rate", "-1"], "TrainConfig.learning_rate must be above 0, found -1.0"),
         (["train", "tales", "--model.n-heads", "5"], "must be a multiple of n_heads=5, found 128"),

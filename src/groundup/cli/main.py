@@ -1,6 +1,7 @@
 """The `groundup` command: finds the subcommand, runs it, turns what a person got wrong into one line."""
 
 import importlib
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -17,6 +18,7 @@ COMMANDS: dict[str, str] = {
     "doctor": "what this machine has, and what is missing",
     "verify": "prove the parts against outside references",
 }
+TRAINING = ("demo", "train", "resume", "evaluate")
 USAGE = "usage: groundup COMMAND [OPTIONS]     groundup COMMAND --help     --version     --debug (show tracebacks)"
 
 
@@ -53,6 +55,10 @@ def _dispatch(arguments: list[str]) -> int:
     name, rest = arguments[0], arguments[1:]
     if name not in COMMANDS:
         raise InputError(f"unknown command {name!r}: known are {', '.join(COMMANDS)} (groundup --help)")
+    if name in TRAINING:
+        # OpenMP threads that spin while they wait take the core from the thread they wait for as soon as anything else
+        # runs on the machine: a step has been seen to take 20 times as long. Read once, when torch is imported.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     command: Callable[[list[str]], int] = importlib.import_module(f"groundup.cli.{name}").command
     return command(rest)
 

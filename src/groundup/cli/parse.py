@@ -1,6 +1,7 @@
 """Command-line arguments to a dataclass, through tyro; a mistake becomes one line."""
 
 import contextlib
+import difflib
 import io
 import re
 from collections.abc import Sequence
@@ -42,6 +43,7 @@ def _one_line(box: str, program: str) -> str:
             sections[-1].append(line.strip("│ "))
     texts = [" ".join(section) for section in sections if section]
     complaint = re.sub(r"Error parsing (config\.\S+|config): ", "", texts[0]).rstrip(".")
-    suggested = re.search(r"Perhaps you meant: +(--[\w.-]+)", " ".join(texts[1:]))
-    suggestion = f"; perhaps {suggested[1]}" if suggested else ""
+    known = re.findall(r"--[\w.-]+", " ".join(texts[1:])) if "Perhaps you meant" in box else []
+    nearest = difflib.get_close_matches(complaint.partition(": ")[2].partition(",")[0], known, n=1, cutoff=0.0)
+    suggestion = f"; perhaps {nearest[0]}" if nearest else ""
     return f"{complaint}{suggestion} (see: {program} --help)"

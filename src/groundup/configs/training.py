@@ -36,7 +36,7 @@ class ScheduleConfig:
     name: Literal["cosine", "linear", "constant", "warmup_stable_decay"] = "cosine"
     """Shape after the warmup."""
     warmup_steps: int = 100
-    """Steps of linear rise from zero to the peak (cut at the end of a shorter run)."""
+    """Steps of linear rise to the peak; the first has peak / warmup_steps. Cut at the end of a shorter run."""
     final_fraction: float = 0.1
     """Last learning rate as a fraction of the peak."""
     decay_fraction: float = 0.2

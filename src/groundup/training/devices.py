@@ -22,7 +22,8 @@ def choose_device(name: str = "auto") -> torch.device:
     if name == "auto":
         return torch.device(present[0])
     if name not in present:
-        raise InputError(f"expected one of the devices of this machine, {', '.join(present)} or auto, found {name!r}")
+        here = ", ".join(present)
+        raise InputError(f"expected a device of this machine ({here}), found {name!r}: take auto, which finds the best")
     return torch.device(name)
 
 

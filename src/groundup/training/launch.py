@@ -160,7 +160,8 @@ def describe(run: Run, config: RunConfig, prepared: Prepared, model: GPT, device
     training, data = config.training, config.data
     tokens_per_step = training.sequences_per_step * config.model.context_length
     epochs = training.steps * tokens_per_step / prepared.train.n_tokens
-    threads = f", {torch.get_num_threads()} threads" if device.type == "cpu" else ""
+    n_threads = torch.get_num_threads()
+    threads = f", {n_threads} thread{'s' * (n_threads > 1)}" if device.type == "cpu" else ""
     floor = "" if prepared.floor is None else f"; exact entropy {prepared.floor:.4f} bits per byte"
     return [
         f"run         {run.path}",
