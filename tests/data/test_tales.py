@@ -93,7 +93,7 @@ def test_tale_k_depends_on_seed_and_k_only():
 
 def test_the_same_tales_on_every_machine():
     # The corpus is named by its seed in recipes and records: a change of the grammar must be a decision.
-    assert hashlib.sha256("\n".join(tales.generate(seed=0, n=100)).encode()).hexdigest()[:16] == "e79e099056ad86f9"
+    assert hashlib.sha256("\n".join(tales.generate(seed=0, n=100)).encode()).hexdigest()[:16] == "293fd5eb50b40e54"
 
 
 @pytest.mark.parametrize(("seed", "n"), [(-1, 1), (0, -1)])
