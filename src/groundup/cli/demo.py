@@ -28,7 +28,8 @@ def command(arguments: list[str]) -> int:
         print(textwrap.fill(tale, width=88, initial_indent="  ", subsequent_indent="  ") + "\n")
     run = result.run
     print(f"""\
-valid tales      {result.n_valid} of {len(result.tales)} (checked against the grammar, back references included)
+valid tales      {result.n_valid} of {len(result.tales)} (by the grammar: every name, pronoun, place and consequence)
+new tales        {result.n_new} of {len(result.tales)} (not in the corpus it learned from)
 loss             {result.bits_per_byte:.4f} bits per byte on validation text
 exact entropy    {result.floor:.4f} bits per byte: no model can be better; this one is {result.excess:.1%} above
 loss curve       {run}/loss.png
