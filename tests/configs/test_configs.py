@@ -95,6 +95,9 @@ def test_impossible_values_are_refused_by_name(cls: type, fields: dict[str, obje
         ('{"model": {"n_layers": true}}', "RunConfig.model.n_layers must be of type int, found True"),
         ('{"model": {"norm": "batch"}}', "RunConfig.model.norm must be one of layer, rms, found 'batch'"),
         ('{"model": {"d_model": 7}}', "multiple of n_heads=12, found 7"),
+        (f'{{"training": {{"clip_norm": 1{"0" * 400}}}}}', "RunConfig.training.clip_norm must be of type float, found"),
+        ("1" * 5_000, "expected JSON for RunConfig, found what cannot be read: Exceeds the limit"),
+        ("[" * 100_000, "expected JSON for RunConfig, found what cannot be read: maximum recursion depth"),
     ],
 )
 def test_foreign_json_is_refused_by_name(text: str, found: str):

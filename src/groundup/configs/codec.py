@@ -39,6 +39,8 @@ def from_json(cls: type[C], text: str) -> C:
         value = json.loads(text)
     except json.JSONDecodeError as error:
         raise InputError(f"expected JSON for {cls.__name__}, found a syntax error at line {error.lineno}") from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits; thousands of brackets
+        raise InputError(f"expected JSON for {cls.__name__}, found what cannot be read: {error}") from None
     return from_dict(cls, value)
 
 
@@ -65,7 +67,10 @@ def _build(expected: Any, value: Any, where: str) -> Any:  # noqa: ANN401 - type
             raise InputError(f"{where} must be a list, found {value!r}")
         return tuple(_build(get_args(expected)[0], item, f"{where}[{i}]") for i, item in enumerate(value))
     if expected is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise InputError(f"{where} must be of type float, found a number of more than 308 digits") from None
     if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
         raise InputError(f"{where} must be of type {expected.__name__}, found {value!r}")
     return value
