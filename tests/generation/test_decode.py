@@ -218,3 +218,10 @@ def test_a_diverged_model_and_stop_texts_without_a_tokenizer_are_refused():
     torch.nn.init.constant_(model.token_embedding.weight, math.nan)
     with pytest.raises(InputError, match="diverged"):
         generate(model, PROMPTS, SAMPLE)
+
+
+def test_room_follows_what_is_drawn_not_what_may_be_drawn():
+    model = random_model(GPT2)
+    steps = decode(model, PROMPTS, replace(SAMPLE, max_new_tokens=10**12))  # room for all would be 40 TB
+    first = [next(steps) for _ in range(40)]
+    assert first == list(decode(model, PROMPTS, SAMPLE))

@@ -103,9 +103,8 @@ def _checked(row: int, prompt: Sequence[int], model: GPT, end_id: int | None, n_
 class _Texts:
     """The ids of every row that has not ended, and the window of each that the model sees."""
 
-    def __init__(self, prompts: list[list[int]], max_new_tokens: int, device: torch.device) -> None:
-        longest = max(len(prompt) for prompt in prompts)
-        self.ids = torch.full((len(prompts), longest + max_new_tokens), -1)  # -1: nothing there yet
+    def __init__(self, prompts: list[list[int]], device: torch.device) -> None:
+        self.ids = torch.full((len(prompts), max(map(len, prompts))), -1)  # [B, room]; -1: nothing there yet
         for row, prompt in enumerate(prompts):
             self.ids[row, : len(prompt)] = torch.tensor(prompt)
         self.ids = self.ids.to(device)
@@ -116,6 +115,8 @@ class _Texts:
         return [self.ids[i, start:end] for i, (start, end) in enumerate(zip(self.starts, self.ends, strict=True))]
 
     def append(self, tokens: Tensor) -> None:
+        if max(self.ends) == self.ids.shape[1]:  # doubled: the room follows what is drawn, not what may be drawn
+            self.ids = torch.cat([self.ids, torch.full_like(self.ids, -1)], dim=1)
         self.ids[torch.arange(len(self.ends)), torch.tensor(self.ends)] = tokens.to(self.ids.device)
         self.ends = [end + 1 for end in self.ends]
 
@@ -153,10 +154,10 @@ def _steps(
     is_finished: Callable[[int], bool],
 ) -> Iterator[list[Draw]]:
     context_length = model.config.context_length
-    texts = _Texts(prompts, config.max_new_tokens, model.token_embedding.weight.device)
+    texts = _Texts(prompts, model.token_embedding.weight.device)
     rows, generators = list(range(len(prompts))), row_generators(config.seed, len(prompts))
     process = chain(config)
-    capacity = min(context_length, texts.ids.shape[1]) if config.use_cache else None
+    capacity = min(context_length, max(texts.ends) + config.max_new_tokens) if config.use_cache else None
     with _evaluation_mode(model):
         reader = Reader(model, texts.windows(), capacity=capacity)
         for n_left in reversed(range(config.max_new_tokens)):
