@@ -1,21 +1,37 @@
 """The largest difference between two computations: of their values, and of their gradients."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
 
 
-def apart(ours: Tensor, theirs: Tensor) -> float:
-    """Return max |ours - theirs|; infinity if the shapes differ.
+def largest(differences: Iterable[float]) -> float:
+    """Return the largest difference; infinity if any is NaN, which `max` would pass over.
+
+    Raises:
+        ValueError: nothing was compared, which proves nothing.
+
+    Example:
+        >>> largest([0.0, math.nan])
+        inf
+    """
+    return max(math.inf if math.isnan(difference) else difference for difference in differences)
+
+
+def apart(ours: Tensor | None, theirs: Tensor | None) -> float:
+    """Return max |ours - theirs|; infinity if the shapes differ, if either is None, or if a difference is NaN.
+
+    None is the gradient of what one side did not use.
 
     Example:
         >>> apart(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 2.5]))
         0.5
     """
-    if ours.shape != theirs.shape:
-        return float("inf")
-    return float((ours - theirs).abs().max()) if ours.numel() else 0.0
+    if ours is None or theirs is None or ours.shape != theirs.shape:
+        return math.inf
+    return largest([float((ours - theirs).abs().max())]) if ours.numel() else 0.0
 
 
 def values_and_gradients_apart(
@@ -40,13 +56,9 @@ def values_and_gradients_apart(
     torch.autograd.backward(out, direction)
     torch.autograd.backward(expected, direction)
     differences = [apart(out.detach(), expected.detach())]
-    differences += [
-        apart(a.grad, b.grad) for a, b in zip(mine, other, strict=True) if a.grad is not None and b.grad is not None
-    ]
-    for a, b in gradients():
-        # No gradient: a parameter that one side did not use.
-        differences.append(float("inf") if a is None or b is None else apart(a, b))
-    return max(differences)
+    differences += [apart(a.grad, b.grad) for a, b in zip(mine, other, strict=True) if a.requires_grad]
+    differences += [apart(a, b) for a, b in gradients()]
+    return largest(differences)
 
 
 def gradient_pairs(pairs: Iterable[tuple[Tensor, Tensor]]) -> list[tuple[Tensor | None, Tensor | None]]:

@@ -10,7 +10,7 @@ from torch import Tensor
 from groundup.configs.generation import GenerationConfig
 from groundup.generation import generate, repetition_penalty, temperature, top_k, top_p
 from groundup.models.gpt import GPT
-from groundup.proofs.compare import apart
+from groundup.proofs.compare import apart, largest
 from groundup.proofs.hf_weights import gpt_from_gpt2, gpt_from_llama
 from groundup.proofs.models import tiny_gpt2, tiny_llama
 from groundup.proofs.table import Proof
@@ -57,7 +57,7 @@ def _processors() -> float:
         (repetition_penalty(logits, ids, 1.3), RepetitionPenaltyLogitsProcessor(1.3)),
     ]
     # -inf marks what is removed; exp makes it comparable.
-    return max(apart(ours.softmax(-1), theirs(ids, logits.clone()).softmax(-1)) for ours, theirs in pairs)
+    return largest(apart(ours.softmax(-1), theirs(ids, logits.clone()).softmax(-1)) for ours, theirs in pairs)
 
 
 def _model() -> GPT:

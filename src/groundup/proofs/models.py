@@ -8,7 +8,7 @@ from torch import Tensor
 
 from groundup.configs.model import PRESETS, GPTConfig
 from groundup.models.gpt import GPT
-from groundup.proofs.compare import apart
+from groundup.proofs.compare import apart, largest
 from groundup.proofs.hf_weights import gpt_from_gpt2, gpt_from_llama
 from groundup.proofs.table import Proof
 
@@ -92,7 +92,7 @@ def _gradients() -> float:
     for parameter in theirs.parameters():
         parameter.data = parameter.grad
     expected = dict(gpt_from_gpt2(theirs).named_parameters())
-    return max(apart(p.grad, expected[name].detach()) for name, p in ours.named_parameters() if p.grad is not None)
+    return largest(apart(p.grad, expected[name].detach()) for name, p in ours.named_parameters())
 
 
 def _cached() -> float:
@@ -119,7 +119,7 @@ def _future() -> float:
 def _counts() -> float:
     """Return the largest difference between a preset's number of parameters and the published one."""
     with torch.device("meta"):  # shapes without memory
-        return max(abs(GPT(PRESETS[name]).n_parameters() - count) for name, count in PARAMETERS.items())
+        return largest(abs(GPT(PRESETS[name]).n_parameters() - count) for name, count in PARAMETERS.items())
 
 
 def _by_hand() -> float:

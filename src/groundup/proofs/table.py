@@ -78,7 +78,7 @@ class MissingReferenceError(Exception):
 def _judge(difference: float, bound: float) -> Verdict:
     if difference == 0:
         return "equal"
-    return "within" if difference <= bound else "FAILED"  # NaN compares false: it fails
+    return "within" if 0 < difference <= bound else "FAILED"  # NaN compares false: it fails
 
 
 def _installed(name: str) -> bool:

@@ -19,7 +19,7 @@ from groundup.configs.training import (
     TrainConfig,
 )
 from groundup.models.gpt import GPT
-from groundup.proofs.compare import apart
+from groundup.proofs.compare import apart, largest
 from groundup.proofs.table import Proof
 from groundup.training.launch import load_run, resume, start
 from groundup.training.optimizers import AdamW
@@ -75,7 +75,7 @@ def _resumed() -> float:
                 shutil.rmtree(later)
         resume(cut, console=quiet)
         ours, theirs = _weights(cut, 10), _weights(whole, 10)
-        return max(apart(ours[name], theirs[name]) for name in theirs)
+        return largest(apart(ours[name], theirs[name]) for name in theirs)
 
 
 def _accumulated() -> float:
@@ -88,7 +88,7 @@ def _accumulated() -> float:
             config = replace(config, model=replace(config.model, dropout=0.0), training=training)
             start(config, Path(folder) / str(parts), console=quiet)
             weights.append(_weights(Path(folder) / str(parts), 3))
-        return max(apart(weights[0][name], weights[1][name]) for name in weights[0])
+        return largest(apart(weights[0][name], weights[1][name]) for name in weights[0])
 
 
 def _built_model_is_saved_whole() -> float:
@@ -98,7 +98,7 @@ def _built_model_is_saved_whole() -> float:
         start(_config(steps=2), run, console=Console(quiet=True))
         rebuilt: GPT = load_run(run, device="cpu").model
         saved = _weights(run, 2)
-        return max(apart(parameter.detach(), saved[name]) for name, parameter in rebuilt.named_parameters())
+        return largest(apart(parameter.detach(), saved[name]) for name, parameter in rebuilt.named_parameters())
 
 
 def _proof(part: str, reference: str, difference: Callable[[], float], bound: float, why: str) -> Proof:
