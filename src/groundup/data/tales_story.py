@@ -70,7 +70,7 @@ _ACCIDENT = [
     choose(
         "plight",
         Option("No {kind} can {feat}, but [luck] [finder] named [friend] came by.", "unable"),
-        Option("{name} cried all {time} until [finder] named [friend] heard {him}.", "tears"),
+        Option("{name} cried and cried until [finder] named [friend] heard {him}.", "tears"),
         Option('"Oh no, my {thing}!" cried {name}, and [luck] [finder] named [friend] came by.', "cry"),
     ),
     choose("luck", "just then", "luckily", "soon", "at last"),
@@ -102,7 +102,7 @@ _REPAIR = [
     choose(
         "dismay",
         Option("No {kind} can mend a {broken} {thing}, but [luck] [mender] named [friend] came by.", "unable"),
-        Option("{name} cried all {time} until [mender] named [friend] heard {him}.", "tears"),
+        Option("{name} cried and cried until [mender] named [friend] heard {him}.", "tears"),
         Option('"Oh no, my {thing}!" cried {name}, and [luck] [mender] named [friend] came by.', "cry"),
     ),
     depending("mender", "material", {m: words.friends(kinds) for m, kinds in words.MENDERS.items()}),
@@ -142,15 +142,15 @@ _FIND = [
     choose(
         "pardon",
         Option('"You are honest, {name}," said {friend}, and they {used} together.', "play"),
-        Option('"You are a good {kind}," said the {helper}, and [reward].', "gift"),
+        Option('"You are a good {kind}," said {friend}, and [reward].', "gift"),
     ),
 ]
 
 # The hero has the thing again and shows it; or its owner does.
-_SHOW = Option("Later that {time}, {she} {used}, and {friend} [joined].", "show")
-_SHOWN = Option("Later that {time}, {friend} {used}, and {name} [joined].", "shown")
+_SHOW = Option("Soon after, {she} {used}, and {friend} [joined].", "show")
+_SHOWN = Option("Soon after, {friend} {used}, and {name} [joined].", "shown")
 _FINALES = [
-    Option("Later that {time}, the {kind} and the {helper} {used} together.", "together"),
+    Option("Soon after, they {used} together.", "together"),
     Option("Ever since, {name} and {friend} have met at {place}.", "friends"),
 ]
 
@@ -172,10 +172,10 @@ _ENDING = [
         Option("{name} was [mood], so {friend} [comfort] and walked {him} home from {place}.", "walk"),
         Option("{name} was [mood], but {friend} [comfort]. [dream]", "dream"),
     ),
-    choose("comfort", "told {him} a story", "gave {him} a warm bun", "sang {him} a song", "held {her} {hands}"),
+    choose("comfort", "told {him} a story", "gave {him} a warm bun", "sang {him} a song", "sat down beside {him}"),
     choose(
         "dream",
-        Option("Later that {time}, the {kind} thought of the {look} {thing} and smiled.", "thought"),
+        Option("Soon after, {name} thought of the {look} {thing} and smiled.", "thought"),
         Option("The {thing} was lost, but {name} had found a friend.", "friend"),
     ),
 ]

@@ -38,13 +38,10 @@ TRAITS = [
 
 # Heroes are kinds that neither climb, swim, dig nor shine, so that they need the friend they meet.
 KINDS = [
-    Option(kind, words={"initial": kind[0].upper(), "hands": hands})
-    for hands, kinds in {
-        "paws": "bear fox hamster hedgehog kangaroo mouse panda puppy rabbit",
-        "hooves": "donkey fawn lamb piglet pony",
-        "feet": "tortoise",
-    }.items()
-    for kind in kinds.split()
+    Option(kind, words={"initial": kind[0].upper()})
+    for kind in (
+        "bear donkey fawn fox hamster hedgehog kangaroo lamb mouse panda piglet pony puppy rabbit tortoise".split()
+    )
 ]
 
 TIMES = ["day", "morning", "afternoon", "evening"]
@@ -70,7 +67,7 @@ CAUSES = {
         ["a cheeky crow snatched it"],
     ),
     "frosty": _causes(
-        ["{name} slid on the ice", "{her} cold {hands} let go", "{name} had to sneeze"],
+        ["{name} slid on the ice", "{she} lost {her} grip", "{name} had to sneeze"],
         ["a hungry gull snatched it"],
     ),
     "foggy": _causes(
@@ -78,7 +75,7 @@ CAUSES = {
         ["a lost goose carried it off"],
     ),
     "snowy": _causes(
-        ["{name} sank into the snow", "a snowball hit {her} ear", "{her} {hands} were too cold"],
+        ["{name} sank into the snow", "a snowball hit {her} ear", "{she} was too cold to hold on"],
         ["a jackdaw carried it off"],
     ),
 }
@@ -92,36 +89,36 @@ LOOKS = {
 }
 THINGS = {
     "cloth": [
-        ("scarf", "village", "wore the scarf"),
-        ("cap", "village", "wore the cap"),
-        ("flag", "wild", "waved the flag"),
-        ("blanket", "wild", "spread out the blanket"),
-        ("puppet", "village", "played with the puppet"),
-        ("cloak", "wild", "wore the cloak"),
+        ("scarf", "village", "wore it"),
+        ("cap", "village", "wore it"),
+        ("flag", "wild", "waved it"),
+        ("blanket", "wild", "spread it out"),
+        ("puppet", "village", "played with it"),
+        ("cloak", "wild", "wore it"),
     ],
     "paper": [
-        ("kite", "wild", "flew the kite"),
-        ("book", "village", "read the book"),
-        ("letter", "village", "read the letter"),
-        ("map", "wild", "followed the map"),
-        ("lantern", "wild", "lit the lantern"),
-        ("crown", "village", "wore the crown"),
+        ("kite", "wild", "flew it"),
+        ("book", "village", "read it"),
+        ("letter", "village", "read it"),
+        ("map", "wild", "followed it"),
+        ("lantern", "wild", "lit it"),
+        ("crown", "village", "wore it"),
     ],
     "wood": [
-        ("boat", "wild", "sailed the boat"),
-        ("drum", "village", "beat the drum"),
-        ("flute", "village", "played the flute"),
-        ("sledge", "wild", "rode on the sledge"),
-        ("top", "village", "spun the top"),
-        ("bow", "wild", "played with the bow"),
+        ("boat", "wild", "sailed it"),
+        ("drum", "village", "beat it"),
+        ("flute", "village", "played it"),
+        ("sledge", "wild", "rode on it"),
+        ("top", "village", "spun it"),
+        ("bow", "wild", "played with it"),
     ],
     "metal": [
-        ("bell", "village", "rang the bell"),
-        ("whistle", "wild", "blew the whistle"),
-        ("teapot", "village", "drank from the teapot"),
-        ("compass", "wild", "followed the compass"),
-        ("trumpet", "village", "blew the trumpet"),
-        ("key", "wild", "played with the key"),
+        ("bell", "village", "rang it"),
+        ("whistle", "wild", "blew it"),
+        ("teapot", "village", "drank from it"),
+        ("compass", "wild", "followed it"),
+        ("trumpet", "village", "blew it"),
+        ("key", "wild", "played with it"),
     ],
 }
 
@@ -209,8 +206,7 @@ def friends(kinds: dict[str, str]) -> list[Option]:
 
 
 def _called(kind: str) -> dict[str, str]:
-    helper = kind.split(" ")[-1]
-    return {"helper": helper, "friend_initial": helper[0].upper()}
+    return {"friend_initial": kind.split(" ")[-1][0].upper()}
 
 
 MOODS = {
