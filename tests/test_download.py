@@ -121,6 +121,14 @@ def test_a_data_folder_that_does_not_exist(folders: Path, monkeypatch: pytest.Mo
         find_file(FILE, url=NOWHERE, sha256=SHA256)
 
 
+@pytest.mark.parametrize("variable", ["GROUNDUP_DATA", "GROUNDUP_CACHE"])
+@pytest.mark.parametrize("path", ["~nosuchuser/x", "x" * 300])
+def test_folders_that_cannot_be_looked_up(variable: str, path: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(variable, path)
+    with pytest.raises(InputError, match=f"expected a path that can be used, found '{path}'"):
+        find_file(FILE, url=NOWHERE, sha256=SHA256)
+
+
 def test_a_cache_that_cannot_be_written(folders: Path):
     (folders / "cache").write_text("a file where a folder should be")
     with pytest.raises(InputError, match=r"put input.txt at"):

@@ -51,7 +51,29 @@ def look_for(file: str) -> Path | None:
         True
     """
     folders = [folder for folder in (data_folder(), cache_folder()) if folder is not None]
-    return next((path for folder in folders if (path := folder / file).is_file()), None)
+    try:
+        return next((path for folder in folders if (path := folder / file).is_file()), None)
+    except OSError as error:
+        raise InputError(f"expected to look for {file}, found: {error}") from None
+
+
+def local_path(given: str) -> Path:
+    """Return a path that a person gave, with `~` made out; nothing needs to be there.
+
+    Raises:
+        InputError: the home folder of a user who does not exist, or a path that the system cannot even look up.
+
+    Example:
+        >>> local_path("notes.txt").name
+        'notes.txt'
+    """
+    try:
+        path = Path(given).expanduser()
+        path.exists()  # a name that is too long, or a folder that may not be entered
+    except (OSError, RuntimeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "no such home folder"
+        raise InputError(f"expected a path that can be used, found {given!r}: {reason}") from None
+    return path
 
 
 def data_folder() -> Path | None:
@@ -64,7 +86,7 @@ def data_folder() -> Path | None:
         '/somewhere'
     """
     named = os.environ.get("GROUNDUP_DATA")
-    return Path(named).expanduser() if named else None
+    return local_path(named) if named else None
 
 
 def cache_folder() -> Path:
@@ -78,7 +100,7 @@ def cache_folder() -> Path:
     """
     named = os.environ.get("GROUNDUP_CACHE")
     if named:
-        return Path(named).expanduser()
+        return local_path(named)
     import pooch  # 0.2 s with what it imports: not for --help
 
     return Path(pooch.os_cache("groundup"))

@@ -98,7 +98,7 @@ def test_shakespeare_that_was_changed(offline: Path):
     assert find_corpus(str(path)).n_bytes == 14  # by its path it is a text like any other
 
 
-def test_the_list_says_where_things_are_and_never_fails(offline: Path):
+def test_the_list_says_where_things_are_and_never_fails(offline: Path, monkeypatch: pytest.MonkeyPatch):
     found = {corpus.name: corpus.found for corpus in list_corpora()}
     assert found["shakespeare"].startswith("not here: downloaded when it is asked for")
     assert found["tales"].startswith("here")
@@ -106,6 +106,8 @@ def test_the_list_says_where_things_are_and_never_fails(offline: Path):
     path.parent.mkdir()
     path.write_text("First Citizen:")
     assert CORPORA["shakespeare"].found == f"damaged: {path} has a wrong checksum"
+    monkeypatch.setenv("GROUNDUP_DATA", "~nosuchuser/x")
+    assert CORPORA["shakespeare"].found.endswith("found '~nosuchuser/x': no such home folder")
     for corpus in list_corpora():
         assert all((corpus.name, corpus.description, corpus.licence, corpus.source))
 
@@ -126,6 +128,11 @@ def test_what_cannot_be_found(tmp_path: Path):
         find_corpus(str(tmp_path / "empty.txt"))
     with pytest.raises(InputError, match="found none: put some there"):
         find_corpus(str(tmp_path))
+    for path, reason in (("~nosuchuser/x", "no such home folder"), ("x" * 300, "File name too long")):
+        with pytest.raises(InputError, match=f"expected a path that can be used, found '{path}': {reason}"):
+            find_corpus(path)
+    with pytest.raises(InputError, match=r"known corpus .* found ''"):
+        find_corpus("")
     with pytest.raises(InputError, match="found /dev/null, which is neither"):
         find_corpus("/dev/null")
     for max_bytes in (0, -1):

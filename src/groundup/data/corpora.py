@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from groundup.data.text_files import read_pieces, size_of, text_paths
-from groundup.download import find_file, look_for, sha256_of
+from groundup.download import find_file, local_path, look_for, sha256_of
 from groundup.errors import InputError
 
 SEPARATOR = "\n\n"
@@ -82,10 +82,10 @@ class CorpusInfo:
         """Where it is on this machine, in words; for people, and never an error."""
         if self.file is None:
             return "here: made when it is asked for, no file needed"
-        path = look_for(self.file)
-        if path is None:
-            return f"not here: downloaded when it is asked for, or put it at $GROUNDUP_DATA/{self.file}"
         try:
+            path = look_for(self.file)
+            if path is None:
+                return f"not here: downloaded when it is asked for, or put it at $GROUNDUP_DATA/{self.file}"
             return str(path) if sha256_of(path) == self.sha256 else f"damaged: {path} has a wrong checksum"
         except InputError as error:
             return str(error)
@@ -170,17 +170,17 @@ def preview(corpus: Corpus, n_characters: int) -> str:
 
 
 def _local(given: str, max_bytes: int | None) -> Corpus:
-    path = Path(given).expanduser()
+    path = local_path(given)
+    if not given or not path.exists():
+        raise InputError(
+            f"expected a known corpus ({', '.join(CORPORA)}) or the path of a text file or folder, found {given!r}: "
+            "check its spelling"
+        )
     if path.is_dir():
         return _files(given, str(path.resolve()), "yours", text_paths(path), True, max_bytes)
     if path.is_file():
         return _files(given, str(path.resolve()), "yours", [path], False, max_bytes)
-    if path.exists():
-        raise InputError(f"expected a text file or a folder, found {given}, which is neither: copy its text to a file")
-    raise InputError(
-        f"expected a known corpus ({', '.join(CORPORA)}) or the path of a text file or folder, found {given!r}: "
-        "check its spelling"
-    )
+    raise InputError(f"expected a text file or a folder, found {given}, which is neither: copy its text to a file")
 
 
 def _files(
