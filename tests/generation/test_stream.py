@@ -152,6 +152,11 @@ def test_stop_texts_cut_the_text_that_would_come_without_them(stops: list[str], 
     assert stopped == free or any(free.startswith(stopped + stop) for stop in stops)
 
 
+def test_a_prompt_may_be_ids():
+    model, config = random_gpt(), GenerationConfig(max_new_tokens=5)
+    assert [*stream(model, Bytes(), list(b"ab"), config)] == [*stream(model, Bytes(), "ab", config)]
+
+
 def test_alternatives_come_with_each_step():
     steps = list(stream(random_gpt(), Bytes(), "x", GenerationConfig(max_new_tokens=3, n_top=2)))
     assert [len(step.top) for step in steps] == [2, 2, 2]

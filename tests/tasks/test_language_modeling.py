@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from groundup.configs import EvaluationConfig, GPTConfig, TrainConfig
+from groundup.configs import EvaluationConfig, GenerationConfig, GPTConfig, TrainConfig
 from groundup.data.corpora import find_corpus
 from groundup.data.tokens import open_tokens, prepare_tokens
 from groundup.errors import InputError
 from groundup.evaluation.perplexity import byte_lengths_of, evaluate_tokens
+from groundup.generation import generate_text
 from groundup.models.gpt import GPT
 from groundup.tasks.language_modeling import LanguageModeling, TokenBatch
 from groundup.tokenization.base import END_OF_TEXT, Tokenizer
@@ -107,10 +108,25 @@ def test_samples_begin_with_the_prompt_and_repeat(tmp_path: Path):
     assert model.training  # sampling leaves the mode as it was
 
 
-def test_samples_begin_after_the_end_of_text_token_where_there_is_one(tmp_path: Path):
+def test_samples_of_one_text_begin_with_a_line_break_and_not_with_a_token_it_never_held(tmp_path: Path):
     tokenizer = ByteBPE(merges=[], special_tokens=[END_OF_TEXT])
     task = language_modeling(tmp_path, tokenizer=tokenizer, evaluation=EvaluationConfig(sample_tokens=5))
-    assert END_OF_TEXT not in task.sample(small_model(tokenizer.vocab_size), 1)
+    assert task.sample(small_model(tokenizer.vocab_size), 1).startswith("\n")
+
+
+def test_samples_of_documents_begin_after_the_end_of_text_token(tmp_path: Path):
+    tokenizer = ByteBPE(merges=[], special_tokens=[END_OF_TEXT])
+    (tmp_path / "texts").mkdir()
+    for name in "ab":
+        (tmp_path / "texts" / f"{name}.txt").write_text(TEXT)
+    prepare_tokens(find_corpus(str(tmp_path / "texts")), tokenizer, tmp_path / "tokens", validation_fraction=0.1)
+    train, validation = (open_tokens(tmp_path / "tokens", side) for side in ("train", "validation"))
+    task = LanguageModeling(
+        train=train, validation=validation, tokenizer=tokenizer, context_length=8, training=TrainConfig()
+    )
+    model = small_model(tokenizer.vocab_size)
+    config = GenerationConfig(max_new_tokens=200, seed=TrainConfig().seed)
+    assert task.sample(model, 1) == generate_text(model, tokenizer, [""], config)[0]
 
 
 def test_a_text_without_line_breaks_can_be_sampled(tmp_path: Path):
@@ -132,6 +148,10 @@ def test_no_sample_on_request(tmp_path: Path):
     ("fields", "found"),
     [
         ({"text": "abcabc", "tokenizer": CharacterTokenizer("abc")}, "context_length"),
+        (
+            {"batch_size": 10**15, "accumulation_steps": 2},
+            "at most 100,000, which is 1,000 times the text, found 2,000",
+        ),
         ({"evaluation": EvaluationConfig(sample_prompt="Ω")}, "Ω"),
         ({"evaluation": EvaluationConfig(sample_prompt="the quick")}, "sample_prompt of at most 8 tokens"),
         ({"validation_fraction": 0.0005}, "at least 2 validation tokens, found 1"),

@@ -2,6 +2,7 @@
 
 from groundup.generation.decode import decode as decode
 from groundup.generation.decode import generate as generate
+from groundup.generation.opening import opening as opening
 from groundup.generation.processors import chain as chain
 from groundup.generation.processors import repetition_penalty as repetition_penalty
 from groundup.generation.processors import temperature as temperature

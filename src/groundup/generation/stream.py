@@ -25,8 +25,8 @@ class Step:
     """The config.n_top most likely (token, log-probability), best first."""
 
 
-def stream(model: GPT, tokenizer: Tokenizer, prompt: str, config: GenerationConfig) -> Iterator[Step]:
-    """Yield what is drawn after `prompt`, token by token; the texts joined are `generate_text` of it.
+def stream(model: GPT, tokenizer: Tokenizer, prompt: str | Sequence[int], config: GenerationConfig) -> Iterator[Step]:
+    """Yield what is drawn after `prompt` (a text, or its ids), token by token; joined, the texts are `generate_text`.
 
     The prompt is not repeated. The text ends before a stop text (searched in the drawn text only), at the tokenizer's
     end-of-text token when config.stop_at_end, or after config.max_new_tokens. Ids that the tokenizer does not know are
@@ -67,12 +67,12 @@ def generate_text(model: GPT, tokenizer: Tokenizer, prompts: Sequence[str], conf
 
 
 def _text_steps(
-    model: GPT, tokenizer: Tokenizer, prompts: Sequence[str], config: GenerationConfig
+    model: GPT, tokenizer: Tokenizer, prompts: Sequence[str | Sequence[int]], config: GenerationConfig
 ) -> Iterator[tuple[int, Step]]:
     texts = [_Text(tokenizer, config) for _ in prompts]
     steps = decode(
         model,
-        [tokenizer.encode(prompt) for prompt in prompts],
+        [tokenizer.encode(prompt) if isinstance(prompt, str) else prompt for prompt in prompts],
         config,
         end_id=tokenizer.end_id,
         vocab_size=tokenizer.vocab_size,

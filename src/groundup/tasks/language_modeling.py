@@ -16,13 +16,15 @@ from groundup.data.tokens import TokenFile
 from groundup.data.windows import Windows
 from groundup.errors import InputError
 from groundup.evaluation.perplexity import byte_lengths_of, count_bytes, evaluate_tokens
-from groundup.generation import decode
+from groundup.generation import decode, opening
 from groundup.layers.masks import document_mask
 from groundup.models.gpt import GPT
 from groundup.tokenization.base import Tokenizer
 
 LOGITS_AT_ONCE = 1 << 25
 """Numbers that evaluation may hold as logits: 128 MB in float32."""
+EPOCHS_IN_A_STEP = 1_000
+"""Most times that one step may see the whole text: a larger batch is a slip, and dealing it would take for ever."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,8 @@ class LanguageModeling:
         end_id: the token before each document, across which nothing is attended to. None: one text.
 
     Raises:
-        InputError: too few tokens for one window, or a sample prompt that the tokenizer cannot spell.
+        InputError: too few tokens for one window, far too many windows for one step, or a sample prompt that the
+            tokenizer cannot spell.
     """
 
     def __init__(
@@ -64,6 +67,11 @@ class LanguageModeling:
     ) -> None:
         self.tokenizer = tokenizer
         self.windows = Windows(train.ids, context_length, training.seed)
+        if training.sequences_per_step > (most := EPOCHS_IN_A_STEP * self.windows.n_windows):
+            raise InputError(
+                f"expected batch_size * accumulation_steps to be at most {most:,}, which is {EPOCHS_IN_A_STEP:,} times "
+                f"the text, found {training.sequences_per_step:,}: lower them"
+            )
         if len(validation.ids) < 2:
             raise InputError(
                 f"expected at least 2 validation tokens, found {len(validation.ids)}: "
@@ -72,7 +80,8 @@ class LanguageModeling:
         self._validation = validation.ids[: training.evaluation.max_tokens + 1]
         self._training, self._end_id = training, end_id
         self._byte_lengths = byte_lengths_of(tokenizer)
-        self._prompt = _sample_prompt(training.evaluation.sample_prompt, tokenizer, first=int(train.ids[0]))
+        prompt = training.evaluation.sample_prompt
+        self._prompt = tokenizer.encode(prompt) if prompt else opening(tokenizer, int(train.ids[0]))
         if len(self._prompt) > context_length:
             raise InputError(
                 f"expected a sample_prompt of at most {context_length} tokens (context_length), "
@@ -138,15 +147,3 @@ class LanguageModeling:
     def _nats_per_token(self, bits_per_byte: float) -> float:
         targets = self._validation[1:]
         return bits_per_byte * math.log(2) * count_bytes(targets, self._byte_lengths) / len(targets)
-
-
-def _sample_prompt(prompt: str, tokenizer: Tokenizer, *, first: int) -> list[int]:
-    """Return the ids that samples begin with: the prompt, else end of text, else a line break, else the first token."""
-    if prompt:
-        return tokenizer.encode(prompt)
-    if tokenizer.end_id is not None:
-        return [tokenizer.end_id]
-    try:
-        return tokenizer.encode("\n")
-    except InputError:
-        return [first]
