@@ -1,5 +1,6 @@
 """The command line as a person meets it: help, versions, and one line for every mistake."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -62,7 +63,11 @@ def test_train_lists_every_recipe(capsys: pytest.CaptureFixture[str]):
         (["resume", "runs/does-not-exist"], "runs/does-not-exist"),
         (["generate", "runs/does-not-exist"], "runs/does-not-exist"),
         (["evaluate", "runs/does-not-exist"], "runs/does-not-exist"),
+        (["evaluate", "somewhere", "--max-tokens", "0"], "Evaluate.max_tokens must be at least 1, found 0"),
+        (["generate", "somewhere", "--samples", "0"], "Generate.samples must be at least 1, found 0"),
         (["data", "no-such-corpus"], "no-such-corpus"),
+        (["data", ""], "expected a known corpus (shakespeare, tales) or the path of a text file or folder, found ''"),
+        (["data", "tales", "--characters", "-5"], "Data.characters must be at least 1, found -5"),
         (["verify", "cellar"], "rooms with proofs are"),
         (["doctor", "--fast"], "--fast"),
     ],
@@ -77,6 +82,18 @@ def test_a_mistake_gets_one_line(
     monkeypatch.chdir(tmp_path)
     assert found in refused(capsys, *arguments)
     assert list(tmp_path.iterdir()) == []  # a refused command leaves nothing behind
+
+
+def test_a_terminal_that_cannot_spell_a_character_shows_a_question_mark(tmp_path: Path):
+    (tmp_path / "text.txt").write_text("naïve €", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "groundup", "data", str(tmp_path / "text.txt")],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "na?ve ?\n", "")
 
 
 def test_debug_shows_the_traceback():

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import tyro
 
 from groundup.cli.parse import parse
+from groundup.configs.checks import at_least
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,6 +16,10 @@ class Data:
     """A corpus by name, or a text file or folder of yours. None: list them all."""
     characters: int = 500
     """How much of it to show."""
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values with an InputError that names the field."""
+        at_least(self, "characters", 1)
 
 
 def command(arguments: list[str]) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 import tyro
 
 from groundup.cli.parse import parse
+from groundup.configs.checks import at_least
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +17,11 @@ class Evaluate:
     """Folder of the run."""
     max_tokens: int | None = None
     """Validation tokens to score. None: all of them."""
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values with an InputError that names the field."""
+        if self.max_tokens is not None:
+            at_least(self, "max_tokens", 1)
 
 
 def command(arguments: list[str]) -> int:

@@ -3,12 +3,17 @@
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from groundup.cli.parse import parse
+from groundup.configs.checks import at_least
 from groundup.configs.generation import GenerationConfig
+from groundup.errors import InputError
+
+if TYPE_CHECKING:  # torch: not for --help
+    from groundup.training.launch import LoadedRun
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +29,10 @@ class Generate:
     config: Annotated[GenerationConfig, tyro.conf.arg(name="")] = field(default_factory=GenerationConfig)
     """How tokens are drawn."""
 
+    def __post_init__(self) -> None:
+        """Refuse impossible values with an InputError that names the field."""
+        at_least(self, "samples", 1)
+
 
 def command(arguments: list[str]) -> int:
     """Parse, load, and print tokens as they come."""
@@ -32,18 +41,29 @@ def command(arguments: list[str]) -> int:
     from groundup.training.launch import load_run
 
     loaded = load_run(chosen.run)
-    # With nothing to go on, a model begins after an end-of-text token, or a line break where there is none.
-    unprompted = loaded.config.training.evaluation.sample_prompt or (
-        "" if loaded.tokenizer.end_id is not None else "\n"
-    )
-    prompt = chosen.prompt or unprompted
+    prompt = chosen.prompt or loaded.config.training.evaluation.sample_prompt
+    ids = loaded.tokenizer.encode(prompt) if prompt else _opening(loaded)
+    shown = loaded.tokenizer.decode(token for token in ids if token != loaded.tokenizer.end_id).lstrip("\n")
     for k in range(chosen.samples):
+        config = replace(chosen.config, seed=chosen.config.seed + k)
+        steps = stream(loaded.model, loaded.tokenizer, ids, config)  # refuses what it must before anything is printed
         if chosen.samples > 1:
             print(f"--- {k + 1} of {chosen.samples}")
-        sys.stdout.write(chosen.prompt)
-        config = replace(chosen.config, seed=chosen.config.seed + k)
-        for step in stream(loaded.model, loaded.tokenizer, prompt, config):
+        sys.stdout.write(chosen.prompt or shown)
+        for step in steps:
             sys.stdout.write(step.text)
             sys.stdout.flush()
         print()
     return 0
+
+
+def _opening(loaded: "LoadedRun") -> list[int]:
+    """Return the ids that the run's samples begin with where nothing is said about how."""
+    from groundup.data.tokens import open_tokens
+    from groundup.generation import opening
+
+    try:
+        first = open_tokens(loaded.run.tokens, "train").ids[0]
+    except InputError as error:
+        raise InputError(f"{error}, or give a prompt") from None
+    return opening(loaded.tokenizer, int(first))

@@ -1,6 +1,7 @@
 """The `groundup` command: finds the subcommand, runs it, turns what a person got wrong into one line."""
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -24,6 +25,8 @@ USAGE = "usage: groundup COMMAND [OPTIONS]     groundup COMMAND --help     --ver
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 1 a proof failed, 2 bad input, 130 interrupted."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that cannot spell a character shows ? for it
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
     if debug:

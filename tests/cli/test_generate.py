@@ -1,0 +1,71 @@
+"""`groundup generate`: how it begins without a prompt, what it refuses, and before what."""
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from groundup.cli.main import main
+from groundup.configs import DataConfig, EvaluationConfig, GPTConfig, RunConfig, TrainConfig
+from groundup.training.launch import start
+
+TEXTS = {"one line": "abc" * 300, "lines": "the quick brown fox\njumps\n" * 40, "Übung": "Übung " * 200}
+
+
+def trained(folder: Path, text: str, *, prompt: str = "", tokenizer: str = "characters") -> str:
+    """Return the folder of a run of one step."""
+    (folder / "text.txt").write_text(text, encoding="utf-8")
+    config = RunConfig(
+        data=DataConfig(corpus=str(folder / "text.txt"), tokenizer=tokenizer, bpe_vocab_size=260),
+        model=GPTConfig(context_length=16, d_model=16, n_layers=1, n_heads=2),
+        training=TrainConfig(
+            steps=1, batch_size=2, device="cpu", evaluation=EvaluationConfig(sample_prompt=prompt, sample_tokens=8)
+        ),
+    )
+    start(config, folder / "run", console=Console(file=io.StringIO()))
+    return str(folder / "run")
+
+
+@pytest.mark.parametrize("tokenizer", ["characters", "bpe"])
+@pytest.mark.parametrize("text", TEXTS)
+def test_without_a_prompt_it_writes_what_the_runs_own_samples_hold(
+    text: str, tokenizer: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    run = trained(tmp_path, TEXTS[text], tokenizer=tokenizer)
+    assert main(["generate", run, "--max-new-tokens", "8", "--seed", str(TrainConfig().seed)]) == 0
+    sample = next(Path(run, "samples").iterdir()).read_text(encoding="utf-8")
+    assert capsys.readouterr().out.strip() == sample.strip()
+
+
+def test_the_runs_sample_prompt_is_part_of_the_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    run = trained(tmp_path, TEXTS["lines"], prompt="the ")
+    assert main(["generate", run, "--max-new-tokens", "8"]) == 0
+    assert capsys.readouterr().out.startswith("the ")
+
+
+def test_each_sample_begins_with_the_prompt(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    run = trained(tmp_path, TEXTS["one line"])
+    assert main(["generate", run, "cab", "--samples", "2", "--max-new-tokens", "8"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[::2] == ["--- 1 of 2", "--- 2 of 2"]
+    assert all(line.startswith("cab") and len(line) == 11 for line in lines[1::2])
+
+
+def test_what_is_refused_is_refused_before_anything_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    run = trained(tmp_path, TEXTS["one line"])
+    for samples in ("1", "2"):
+        for prompt, found in (("abc" * 6, "at most 16 tokens"), ("xyz", "'x'")):
+            assert main(["generate", run, prompt, "--samples", samples]) == 2
+            said = capsys.readouterr()
+            assert said.out == ""
+            assert found in said.err
+            assert said.err.count("\n") == 1
+
+
+def test_without_token_files_a_prompt_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    run = trained(tmp_path, TEXTS["one line"])
+    Path(run, "tokens", "tokens.json").unlink()
+    assert main(["generate", run]) == 2
+    assert capsys.readouterr().err.endswith("or give a prompt\n")
+    assert main(["generate", run, "a", "--max-new-tokens", "8"]) == 0
