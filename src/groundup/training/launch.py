@@ -82,7 +82,7 @@ def load_run(folder: Path, *, device: str = "auto") -> LoadedRun:
     """Load the best weights of a run, or the newest where none is marked best.
 
     Raises:
-        InputError: not a run, or one without an intact checkpoint.
+        InputError: not a run, or one without an intact checkpoint of its config.
     """
     run = Run.open(folder)
     config = run.read_config(RunConfig)
@@ -93,7 +93,7 @@ def load_run(folder: Path, *, device: str = "auto") -> LoadedRun:
             f"expected a run with an intact checkpoint, found none in {run.path}: groundup resume {run.path}"
         )
     checkpoint = load_checkpoint(place, only=needed)
-    training = read_training(checkpoint, place)
+    training = read_training(checkpoint, place, config=run.config)
     tokenizer = load_tokenizer(run.tokenizer)
     model = build_model(config.model, tokenizer, seed=config.training.seed)
     load_weights(checkpoint, place, model)

@@ -72,12 +72,7 @@ def restore_state(
         InputError: a damaged checkpoint, or one made with another config; each is named.
     """
     checkpoint = load_checkpoint(folder)
-    training = read_training(checkpoint, folder)
-    if difference := _difference(training["config"], config):
-        raise InputError(
-            f"expected {folder} to be a checkpoint of this run's config, found a checkpoint of another config: "
-            f"{difference}; restore config.json or start a new run"
-        )
+    training = read_training(checkpoint, folder, config=config)
     load_weights(checkpoint, folder, model)
     _load_optimizer_state(checkpoint.tensors["optimizer"], model, optimizer)
     stopping.restore(training["stopping"])
@@ -92,17 +87,23 @@ def restore_state(
     )
 
 
-def read_training(checkpoint: Checkpoint, folder: Path) -> dict[str, Any]:
-    """Return training.json of a checkpoint.
+def read_training(checkpoint: Checkpoint, folder: Path, *, config: dict[str, Any]) -> dict[str, Any]:
+    """Return training.json of a checkpoint of the run with `config`.
 
     Raises:
-        InputError: when it was written by another version.
+        InputError: when it was written by another version, or made with another config: most fields change no shape,
+            so nothing else would tell.
     """
     training = checkpoint.documents.get("training")
     version = training.get("format_version") if isinstance(training, dict) else None
     if not isinstance(training, dict) or version != FORMAT_VERSION:
         raise InputError(
             f"expected {folder} to be of format version {FORMAT_VERSION}, found {version}: use the version that made it"
+        )
+    if difference := _difference(training["config"], config):
+        raise InputError(
+            f"expected {folder} to be a checkpoint of this run's config, found a checkpoint of another config: "
+            f"{difference}; restore config.json or start a new run"
         )
     return training
 
