@@ -40,7 +40,8 @@ TRAITS = [
 KINDS = [
     Option(kind, words={"initial": kind[0].upper()})
     for kind in (
-        "bear donkey fawn fox hamster hedgehog kangaroo lamb mouse panda piglet pony puppy rabbit tortoise".split()
+        *("bear", "donkey", "fawn", "fox", "hamster", "hedgehog", "kangaroo", "lamb"),
+        *("mouse", "panda", "piglet", "pony", "puppy", "rabbit", "tortoise"),
     )
 ]
 
