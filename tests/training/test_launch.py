@@ -145,6 +145,8 @@ def bad(corpus: Path, what: str) -> RunConfig:
         return config("no-such-corpus")
     if what == "tokenizer":
         return config(corpus, tokenizer="wordpiece")
+    if what == "long tokenizer":
+        return config(corpus, tokenizer="x" * 5_000)
     if what == "alphabet":
         CharacterTokenizer("abc").save(corpus.with_name("abc.json"))
         return config(corpus, tokenizer=str(corpus.with_name("abc.json")))
@@ -169,6 +171,7 @@ def bad(corpus: Path, what: str) -> RunConfig:
     [
         ("corpus", "no-such-corpus"),
         ("tokenizer", "found 'wordpiece'"),
+        ("long tokenizer", "xxx' (File name too long)"),
         ("alphabet", "'t'"),
         ("context", "context_length 5000"),
         ("vocabulary", "at least the tokenizer's 29, found 10"),

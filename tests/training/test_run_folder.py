@@ -45,6 +45,7 @@ def test_any_other_folder_or_file_is_left_alone(tmp_path: Path):
     [
         (None, "expected a run, found no readable config.json"),
         ("{", "to hold JSON"),
+        ("[" * 100_000, "to hold JSON"),
         ("[]", "to hold an object"),
         ('{"modle": {}}', "is of another version: RunConfig has no field 'modle'"),
         (to_json(GPTConfig()), "is of another version: RunConfig has no field 'vocab_size'"),
@@ -77,3 +78,34 @@ def test_the_best_mark_needs_its_checkpoint(tmp_path: Path):
     assert run.checkpoint_steps() == [20, 100]
     (run.path / "best.json").write_text("damaged")
     assert run.best is None
+
+
+def no_entry(path: Path, **_: object) -> None:
+    raise PermissionError(13, "Permission denied", str(path))
+
+
+def test_a_name_that_is_too_long_is_an_error_of_the_person(tmp_path: Path):
+    with pytest.raises(InputError, match=r"expected to make a folder at .*: File name too long; choose another place"):
+        Run.create(tmp_path / ("x" * 5_000), CONFIG)
+    with pytest.raises(InputError, match=r"found nothing at .*xxx"):
+        Run.open(tmp_path / ("x" * 5_000))
+
+
+def test_a_place_that_may_not_be_looked_into_is_an_error_of_the_person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Path, "stat", no_entry)
+    with pytest.raises(InputError, match=r"expected to make a folder at .*: Permission denied"):
+        Run.create(tmp_path / "run", CONFIG)
+    with pytest.raises(InputError, match="found nothing at"):
+        Run.open(tmp_path / "run")
+
+
+def test_a_run_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(InputError, match="found: No space left on device"):
+        Run.create(tmp_path / "run", CONFIG)
+    with pytest.raises(TypeError):
+        Run.create(tmp_path / "run", "no config")
+    assert not (tmp_path / "run").exists()

@@ -79,11 +79,13 @@ def make_tokenizer(config: DataConfig) -> Tokenizer:
         return FastTokenizer(train_bpe(_first(text, BPE_TEXT), config.bpe_vocab_size))
     if config.tokenizer == "gpt2":
         return gpt2_tokenizer()
-    if not Path(config.tokenizer).exists():
-        raise InputError(
-            f"expected a tokenizer: characters, bpe, gpt2 or the path of a tokenizer.json, found {config.tokenizer!r}"
-        )
-    return load_tokenizer(Path(config.tokenizer))
+    try:
+        if Path(config.tokenizer).exists():
+            return load_tokenizer(Path(config.tokenizer))
+        found = repr(config.tokenizer)
+    except OSError as error:  # a name that is too long, a folder that may not be looked into
+        found = f"{config.tokenizer!r} ({error.strerror})"
+    raise InputError(f"expected a tokenizer: characters, bpe, gpt2 or the path of a tokenizer.json, found {found}")
 
 
 def build_model(config: GPTConfig, tokenizer: Tokenizer, *, seed: int) -> GPT:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -46,11 +47,15 @@ class Run:
         Raises:
             InputError: the folder exists, or cannot be made. Nothing is overwritten, ever.
         """
-        if path.exists():
-            raise InputError(f"expected a new folder, found {path} in use: {_what_to_do_with(path)}")
         try:
+            if path.exists():
+                raise InputError(f"expected a new folder, found {path} in use: {_what_to_do_with(path)}")
             path.mkdir(parents=True)
-            write_atomically(path / "config.json", to_json(config))
+            try:
+                write_atomically(path / "config.json", to_json(config))
+            except BaseException:
+                shutil.rmtree(path, ignore_errors=True)
+                raise
         except OSError as error:
             raise InputError(
                 f"expected to make a folder at {path}, found: {error.strerror}; choose another place"
@@ -64,7 +69,11 @@ class Run:
         Raises:
             InputError: no such folder, or not a run.
         """
-        if not path.is_dir():
+        try:
+            is_folder = path.is_dir()
+        except OSError:  # a name that is too long, a folder that may not be looked into
+            is_folder = False
+        if not is_folder:
             raise InputError(f"expected the folder of a run, found nothing at {path}: groundup train begins one")
         try:
             config = json.loads((path / "config.json").read_text(encoding="utf-8"))
@@ -72,7 +81,7 @@ class Run:
             raise InputError(
                 f"expected a run, found no readable config.json in {path}: name the folder of a run"
             ) from None
-        except ValueError:
+        except (ValueError, RecursionError):
             raise InputError(
                 f"expected {path / 'config.json'} to hold JSON, found something else: it is damaged"
             ) from None
@@ -138,7 +147,7 @@ class Run:
         try:
             told = json.loads((self.path / "best.json").read_text(encoding="utf-8"))
             best = Best(step=int(told["step"]), metrics=dict(told["metrics"]))
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
         return best if self.checkpoint(best.step).is_dir() else None
 
