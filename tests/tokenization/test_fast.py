@@ -1,13 +1,10 @@
 import pytest
-import tiktoken
-import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundup.errors import InputError
+from groundup.proofs.tokenization import gpt2_in_tiktoken, gpt2_in_tokenizers
 from groundup.tokenization import END_OF_TEXT, ByteBPE, FastTokenizer
-from groundup.tokenization.byte_alphabet import BYTES
-from groundup.tokenization.split import GPT2_PATTERN
 
 ANY = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
 WORDS = st.text(st.sampled_from("the fox's RIVER wAn19!?ßé狐🦊\n\t \xa0\u0558<|>"), max_size=80)
@@ -24,19 +21,15 @@ def gpt2_fast(gpt2):
 
 
 @pytest.fixture(scope="module")
-def gpt2_library(gpt2, tmp_path_factory):
-    path = tmp_path_factory.mktemp("gpt2") / "tokenizer.json"
-    gpt2.save(path)
-    library = tokenizers.Tokenizer.from_file(str(path))
-    library.encode_special_tokens = True
-    return library
+def gpt2_library(gpt2_folder):
+    """The `tokenizers` library's own reading of the published files."""
+    return gpt2_in_tokenizers(gpt2_folder / "encoder.json", gpt2_folder / "vocab.bpe")
 
 
 @pytest.fixture(scope="module")
-def gpt2_tiktoken(gpt2):
-    """tiktoken as published, built from the merges and not by our code."""
-    ranks = {token: place for place, token in enumerate([*BYTES, *(left + right for left, right in gpt2.merges)])}
-    return tiktoken.Encoding("gpt2", pat_str=GPT2_PATTERN, mergeable_ranks=ranks, special_tokens={END_OF_TEXT: 50256})
+def gpt2_tiktoken(gpt2_folder):
+    """tiktoken's own reading of the published files."""
+    return gpt2_in_tiktoken(gpt2_folder / "encoder.json", gpt2_folder / "vocab.bpe")
 
 
 @settings(max_examples=500)
