@@ -1,8 +1,12 @@
 """Seeds: the same (seed, step), the same dropout, whatever happened before; different ones, different dropout."""
 
+import pytest
 import torch
 from torch.nn.functional import dropout
 
+from groundup.configs import GenerationConfig, TrainConfig
+from groundup.errors import InputError
+from groundup.generation.sampling import row_generators
 from groundup.training.seeds import seed_step, step_seed
 
 CPU = torch.device("cpu")
@@ -45,3 +49,13 @@ def test_each_entry_is_dropped_in_half_of_the_steps():
     """Bernoulli(1/2) over 2,000 steps: deviation √(1/8000) = 0.011, and 5.5 of them for 64 entries at once."""
     kept = (torch.stack(masks(5, range(2_000))) > 0).float().mean(0)
     assert (kept - 0.5).abs().max() < 0.0615
+
+
+@pytest.mark.parametrize("config", [TrainConfig, GenerationConfig])
+def test_a_seed_that_torch_cannot_take_is_refused_by_name(config):
+    largest = config(seed=2**63 - 1).seed
+    seed_step(largest, 1, CPU)
+    row_generators(largest, 2)
+    for seed in (2**63, 10**23):
+        with pytest.raises(InputError, match=rf"{config.__name__}.seed must be in .*, found {seed}"):
+            config(seed=seed)
