@@ -44,8 +44,26 @@ def test_an_evaluation_that_was_not_saved_is_dropped(tmp_path: Path):
     assert steps(path, "validation") == [5]
 
 
-@pytest.mark.parametrize("tail", ['{"kind": "train", "step": 11, "lo', "\x00\xff", "null\n", '{"step": 3}\n'])
-def test_half_a_line_is_left_out(tmp_path: Path, tail: str):
+@pytest.mark.parametrize(
+    "tail",
+    [
+        '{"kind": "train", "step": 11, "lo',
+        "\x00\xff",
+        "null\n",
+        '{"step": 3}\n',
+        '{"kind": ["train"], "step": 3, "loss": 1.0}\n',
+        '{"kind": "train", "step": "3", "loss": 1.0}\n',
+        '{"kind": "train", "step": true, "loss": 1.0}\n',
+        '{"kind": "train", "step": 3}\n',
+        '{"kind": "train", "step": 3, "loss": null}\n',
+        '{"kind": "train", "step": 3, "loss": "low"}\n',
+        '{"kind": "train", "step": 3, "loss": NaN}\n',
+        '{"kind": "train", "step": 3, "loss": 1.0, "tokens": 1e999}\n',
+        '{"kind": "validation", "step": 3, "loss": 1.0, "bits_per_byte": [1]}\n',
+        "[" * 100_000,
+    ],
+)
+def test_what_is_no_record_is_left_out(tmp_path: Path, tail: str):
     path = tmp_path / "metrics.jsonl"
     write_run(path)
     with path.open("a") as file:
@@ -54,6 +72,7 @@ def test_half_a_line_is_left_out(tmp_path: Path, tail: str):
     log.write("train", 11, {"loss": 0.5})
     log.close()
     assert steps(path, "train") == list(range(1, 12))
+    assert steps(path, "validation") == [5, 10]
     assert all(json.loads(line) for line in path.read_text().splitlines())
 
 

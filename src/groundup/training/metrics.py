@@ -1,6 +1,7 @@
 """metrics.jsonl: one JSON object a line, each step of each kind once, however often a run was interrupted."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any, Literal
 
@@ -61,7 +62,14 @@ def _line(record: dict[str, Any]) -> str:
 def _parse(line: str) -> dict[str, Any] | None:
     try:
         record = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    is_record = isinstance(record, dict) and record.get("kind") in ("train", "validation") and "step" in record
-    return record if is_record else None
+    if not isinstance(record, dict) or record.get("kind") not in ("train", "validation"):
+        return None
+    is_record = type(record.get("step")) is int and "loss" in record
+    return record if is_record and all(_is_figure(record[name]) for name in record if name != "kind") else None
+
+
+def _is_figure(value: object) -> bool:
+    """Tell whether `value` is a number that a float can hold: neither NaN, nor infinite, nor a boolean."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
