@@ -220,6 +220,16 @@ def test_an_edited_config_is_not_mixed_with_old_weights(
             use()
 
 
+@pytest.mark.parametrize("side", ["train", "validation"])
+def test_damaged_tokens_are_named(tmp_path: Path, corpus: Path, side: str):
+    start(config(corpus), tmp_path / "run", console=console())
+    file = tmp_path / "run" / "tokens" / f"{side}.bin"
+    file.write_bytes(b"\xff" * file.stat().st_size)  # ids that the model has no row for
+    for use in (lambda: resume(tmp_path / "run", console=console()), lambda: evaluate_run(tmp_path / "run")):
+        with pytest.raises(InputError, match=f"expected {file} to have SHA-256"):
+            use()
+
+
 def test_a_damaged_best_checkpoint_is_named(tmp_path: Path, corpus: Path):
     run = start(config(corpus), tmp_path / "run", console=console()).run
     assert run.best is not None

@@ -56,11 +56,14 @@ def prepare_data(run: Run, config: DataConfig, *, report: Callable[[str], None] 
         report(f"encoding {corpus.name} …")
         prepare_tokens(corpus, tokenizer, run.tokens, validation_fraction=config.validation_fraction)
     train = open_tokens(run.tokens, "train", tokenizer=tokenizer)
+    validation = open_tokens(run.tokens, "validation", tokenizer=tokenizer)
+    for tokens in (train, validation):
+        tokens.verify()
     has_documents = tokenizer.end_id is not None and train.n_tokens > 0 and train.ids[0] == tokenizer.end_id
     return Prepared(
         tokenizer=tokenizer,
         train=train,
-        validation=open_tokens(run.tokens, "validation", tokenizer=tokenizer),
+        validation=validation,
         floor=_entropy(config.corpus, tokenizer),
         end_id=tokenizer.end_id if has_documents and config.separate_documents else None,
     )
