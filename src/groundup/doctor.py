@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from groundup.errors import InputError
+
 CORE = ("torch", "numpy", "safetensors", "tokenizers", "tiktoken", "matplotlib", "tensorboard")
 REFERENCES = ("transformers", "scikit-learn", "hypothesis")
 
@@ -114,10 +116,15 @@ def _torch() -> Iterator[Finding]:
 
 def _texts() -> Iterator[Finding]:
     from groundup.data.corpora import list_corpora
+    from groundup.download import data_folder
 
-    folder = os.environ.get("GROUNDUP_DATA")
-    if folder and not Path(folder).is_dir():
+    try:
+        folder = data_folder()
+        wrong = "" if folder is None or folder.is_dir() else f"{folder} is not a folder"
+    except InputError as error:
+        wrong = str(error)
+    if wrong:
         advice = "set GROUNDUP_DATA to a folder that exists, or unset it"
-        yield Finding(name="GROUNDUP_DATA", state="note", found=f"{folder} is not a folder", advice=advice)
+        yield Finding(name="GROUNDUP_DATA", state="note", found=wrong, advice=advice)
     for corpus in list_corpora():
         yield Finding(name=corpus.name, state="ok", found=corpus.found)

@@ -61,6 +61,8 @@ def test_automatic_width_follows_d_model(d_head: int, n_heads: int):
         (GPTConfig, {"context_length": 1.5}, "must be a whole number, found 1.5"),
         (GPTConfig, {"norm_epsilon": float("nan")}, "must be a finite number, found nan"),
         (TrainConfig, {"steps": 0}, "TrainConfig.steps must be at least 1"),
+        (TrainConfig, {"steps": 10**400}, "TrainConfig.steps must be below 2^63, found a number of 1329 bits"),
+        (TrainConfig, {"seed": 2**63}, "TrainConfig.seed must be below 2^63"),
         (TrainConfig, {"learning_rate": -1.0}, "TrainConfig.learning_rate must be above 0, found -1.0"),
         (OptimizerConfig, {"beta1": 1.0}, "OptimizerConfig.beta1"),
         (ScheduleConfig, {"final_fraction": 1.1}, "ScheduleConfig.final_fraction"),

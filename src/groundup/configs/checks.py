@@ -7,9 +7,13 @@ from groundup.errors import InputError
 
 def _value(config: object, name: str) -> float:
     value = getattr(config, name)
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or (isinstance(value, float) and not math.isfinite(value)):
         raise InputError(f"{_where(config, name)} must be a finite number, found {value!r}")
-    return value
+    if isinstance(value, int) and abs(value) >= 1 << 63:  # what torch and NumPy can hold
+        raise InputError(f"{_where(config, name)} must be below 2^63, found a number of {value.bit_length()} bits")
+    number: float = value
+    return number
 
 
 def _where(config: object, name: str) -> str:
