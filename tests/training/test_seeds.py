@@ -56,6 +56,6 @@ def test_a_seed_that_torch_cannot_take_is_refused_by_name(config):
     largest = config(seed=2**63 - 1).seed
     seed_step(largest, 1, CPU)
     row_generators(largest, 2)
-    for seed in (2**63, 10**23):
-        with pytest.raises(InputError, match=rf"{config.__name__}.seed must be in .*, found {seed}"):
+    for seed in (2**63, 10**23, 10**400):
+        with pytest.raises(InputError, match=rf"{config.__name__}\.seed must be below 2\^63"):
             config(seed=seed)

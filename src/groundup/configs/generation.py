@@ -48,7 +48,6 @@ class GenerationConfig:
         """
         at_least(self, "max_new_tokens", 1)
         at_least(self, "seed", 0)
-        between(self, "seed", 0, 2**63, upper_open=True)  # torch's generators take no more
         at_least(self, "n_top", 0)
         if isinstance(self.temperature, int | float) and self.temperature <= 0:
             raise InputError(
