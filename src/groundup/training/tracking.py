@@ -126,11 +126,11 @@ def check_finite(step: int, **figures: float) -> None:
     Example:
         >>> check_finite(7, loss=1.5, gradient_norm=math.inf)
         Traceback (most recent call last):
-        groundup.errors.InputError: expected finite numbers, found gradient_norm inf at step 7: train with a lower learning_rate or a longer warmup; the checkpoints before are intact
+        groundup.errors.InputError: expected finite numbers, found gradient_norm inf at step 7: start a new run, with a lower learning_rate or a longer warmup and another --out
     """  # noqa: E501 - the message is shown whole
     for name, value in figures.items():
         if not math.isfinite(value):
             raise InputError(
                 f"expected finite numbers, found {name} {value} at step {step}: "
-                "train with a lower learning_rate or a longer warmup; the checkpoints before are intact"
+                "start a new run, with a lower learning_rate or a longer warmup and another --out"
             )
