@@ -85,7 +85,9 @@ def test_the_same_config_gives_the_same_bits(tmp_path: Path, corpus: Path):
 def test_a_run_without_a_checkpoint_is_resumed_from_the_beginning(tmp_path: Path, corpus: Path):
     start(config(corpus), tmp_path / "whole", console=console())
     Run.create(tmp_path / "killed", config(corpus))  # killed before anything else was written
-    with pytest.raises(InputError, match=r"found none in .*killed: groundup resume"):
+    with pytest.raises(
+        InputError, match=r"found none in .*killed: groundup resume .*or .*lower learning_rate and another --out"
+    ):
         load_run(tmp_path / "killed")
     assert resume(tmp_path / "killed", console=console()).step == 6
     files = [(tmp_path / name / "checkpoints/step-6/model.safetensors").read_bytes() for name in ("whole", "killed")]
@@ -230,10 +232,23 @@ def test_damaged_tokens_are_named(tmp_path: Path, corpus: Path, side: str):
             use()
 
 
-def test_a_damaged_best_checkpoint_is_named(tmp_path: Path, corpus: Path):
+def test_a_damaged_best_checkpoint_is_named_and_the_newest_used(
+    tmp_path: Path, corpus: Path, capsys: pytest.CaptureFixture[str]
+):
     run = start(config(corpus), tmp_path / "run", console=console()).run
-    assert run.best is not None
-    damaged = run.checkpoint(run.best.step) / "model.safetensors"
+    run.mark_best(3, {"loss": 0.0})
+    damaged = run.checkpoint(3) / "model.safetensors"
     damaged.write_bytes(b"")
-    with pytest.raises(InputError, match=str(damaged)):
+    told: list[str] = []
+    loaded = load_run(run.path, report=told.append)
+    assert (loaded.step, len(told)) == (6, 2)
+    assert loaded.metrics["loss"] > 0  # of step 6, not of the mark
+    assert str(damaged) in told[0]
+    assert told[1] == f"using {run.checkpoint(6)} instead"
+    evaluate_run(run.path)
+    assert capsys.readouterr() == ("", "\n".join(told) + "\n")
+
+    last = run.checkpoint(6) / "training.json"
+    last.write_text("{}")
+    with pytest.raises(InputError, match=rf"found only damaged ones; expected {damaged} as it was saved"):
         load_run(run.path)

@@ -33,6 +33,7 @@ from groundup.training.metrics import read_metrics
 from groundup.training.optimizers import build_optimizer
 from groundup.training.run_folder import Run
 from groundup.training.schedules import learning_rate
+from groundup.weights.checkpoint import load_checkpoint
 
 TEXT = "".join(chr(97 + n) for n in np.random.default_rng(0).integers(10, size=3_000))
 CONFIG = TrainConfig(
@@ -315,6 +316,27 @@ def test_early_stopping_brings_the_best_weights_back(tmp_path: Path):
     assert run.checkpoint_steps() == [4, 8]  # the best and the last; what was best at step 2 is gone
 
 
+def test_damaged_best_weights_are_named_and_the_last_ones_kept(tmp_path: Path):
+    config = replace(CONFIG, steps=100, evaluation=EvaluationConfig(every_steps=2, patience=2))
+    run = Run.create(tmp_path / "run", config)
+    losses = [1.0, 2.0, 3.0]
+
+    class Damaging(Scripted):
+        def evaluate(self, model: nn.Module) -> dict[str, float]:
+            if run.best is not None:
+                (run.checkpoint(2) / "model.safetensors").write_bytes(b"")
+            return super().evaluate(model)
+
+    model, console = nn.Linear(1, 1), Console(file=io.StringIO(), width=400)
+    outcome = fit(model, Damaging(losses), config, run, console=console)
+    assert (outcome.step, outcome.best_step, outcome.metrics) == (6, 2, {"loss": 3.0})
+    last = load_checkpoint(run.checkpoint(6), only=("model",)).tensors["model"]
+    assert torch.equal(model.weight, last["weight"])
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert str(run.checkpoint(2) / "model.safetensors") in shown
+    assert "the best weights, of step 2, are damaged: the last ones are kept" in shown
+
+
 def test_without_patience_the_last_weights_stay(tmp_path: Path):
     config = replace(CONFIG, steps=6, evaluation=EvaluationConfig(every_steps=2))
     run = Run.create(tmp_path / "run", config)
@@ -399,7 +421,9 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_is_not_saved(tmp_path: Path
     run = Run.create(tmp_path / "run", CONFIG)
     model = small_model()
     model.blocks[1].feed_forward.up.weight.data[0, 0] = float("nan")
-    with pytest.raises(InputError, match=r"expected finite numbers, found loss nan at step 1: .*learning_rate"):
+    with pytest.raises(
+        InputError, match=r"expected finite numbers, found loss nan at step 1: start a new run, .*learning_rate.*--out$"
+    ):
         fit(model, task(CONFIG), CONFIG, run)
     assert run.checkpoint_steps() == []
 

@@ -2,6 +2,8 @@
 
 import math
 import shutil
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +20,13 @@ from groundup.training.devices import choose_device
 from groundup.training.loop import Outcome, fit
 from groundup.training.preparation import Prepared, build_model, build_task, prepare_data
 from groundup.training.progress import say
-from groundup.training.run_folder import Run
+from groundup.training.run_folder import Best, Run
 from groundup.training.state import load_weights, read_training
 from groundup.weights.checkpoint import load_checkpoint, newest_checkpoint
+from groundup.weights.manifest import verify_manifest
+
+NEEDED = ("model", "training")
+"""The files of a checkpoint that a model to use is made of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,21 +84,25 @@ def resume(folder: Path, *, console: Console | None = None) -> Outcome:
     return _train(run, run.read_config(RunConfig), Console() if console is None else console)
 
 
-def load_run(folder: Path, *, device: str = "auto") -> LoadedRun:
-    """Load the best weights of a run, or the newest where none is marked best.
+def _warn(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def load_run(folder: Path, *, device: str = "auto", report: Callable[[str], None] = _warn) -> LoadedRun:
+    """Load the best weights of a run, or the newest intact ones where none is marked best or the best are damaged.
+
+    Args:
+        folder: the run.
+        device: where the model goes.
+        report: told of each damaged checkpoint, and which one is used instead. By default, standard error is.
 
     Raises:
         InputError: not a run, or one without an intact checkpoint of its config.
     """
     run = Run.open(folder)
     config = run.read_config(RunConfig)
-    best, needed = run.best, ("model", "training")
-    place = newest_checkpoint(run.checkpoints, only=needed) if best is None else run.checkpoint(best.step)
-    if place is None:
-        raise InputError(
-            f"expected a run with an intact checkpoint, found none in {run.path}: groundup resume {run.path}"
-        )
-    checkpoint = load_checkpoint(place, only=needed)
+    place, best = _choose_checkpoint(run, report)
+    checkpoint = load_checkpoint(place, only=NEEDED)
     training = read_training(checkpoint, place, config=run.config)
     tokenizer = load_tokenizer(run.tokenizer)
     model = build_model(config.model, tokenizer, seed=config.training.seed)
@@ -140,6 +150,35 @@ def evaluate_run(folder: Path, *, max_tokens: int | None = None) -> dict[str, fl
         figures["entropy_bits_per_byte"] = prepared.floor
         figures["excess"] = found.bits_per_byte / prepared.floor - 1
     return figures
+
+
+def _choose_checkpoint(run: Run, report: Callable[[str], None]) -> tuple[Path, Best | None]:
+    """Return the best checkpoint and its mark, or the newest intact one and None."""
+    damaged: dict[Path, InputError] = {}
+    if (best := run.best) is not None:
+        place = run.checkpoint(best.step)
+        try:
+            verify_manifest(place, only=NEEDED)
+        except InputError as error:
+            damaged[place] = error
+        else:
+            return place, best
+    newest = newest_checkpoint(run.checkpoints, only=NEEDED, on_damaged=damaged.__setitem__)
+    if newest is None and damaged:
+        raise InputError(
+            f"expected an intact checkpoint in {run.checkpoints}, found only damaged ones; "
+            f"{next(iter(damaged.values()))}"
+        )
+    if newest is None:
+        raise InputError(
+            f"expected a run with an intact checkpoint, found none in {run.path}: groundup resume {run.path}, or if "
+            "its loss was not finite start a new run, with a lower learning_rate and another --out"
+        )
+    for found in damaged.values():
+        report(str(found))
+    if damaged:
+        report(f"using {newest} instead")
+    return newest, None
 
 
 def _train(run: Run, config: RunConfig, console: Console) -> Outcome:

@@ -227,7 +227,12 @@ class _Session(Generic[M, B]):
         if not folder.is_dir():  # an older checkpoint was gone back to, after its best one had been replaced
             self.tracker.say(f"the best weights, of step {best}, are gone: the last ones are kept")
             return
-        load_weights(load_checkpoint(folder, only=("model",)), folder, self.model)
+        try:
+            checkpoint = load_checkpoint(folder, only=("model",))
+        except InputError as error:
+            self.tracker.say(f"{error}\nthe best weights, of step {best}, are damaged: the last ones are kept")
+            return
+        load_weights(checkpoint, folder, self.model)
         state.metrics = state.best_metrics
 
     def outcome(self, *, interrupted: bool) -> Outcome:
