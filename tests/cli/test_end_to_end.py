@@ -11,7 +11,7 @@ import pytest
 
 from groundup.cli.main import main
 
-STEPS = 300
+STEPS = 500  # enough that Ctrl-C comes before the last one
 TEXT = "".join(f"{n} green bottles on the wall, and if one of them falls: {n - 1}.\n" for n in range(400, 0, -1))
 TINY = f"""
     --model.context-length 16 --model.d-model 16 --model.n-layers 1 --model.n-heads 2 --training.steps {STEPS}
