@@ -82,13 +82,7 @@ def learn_merges(word_counts: Counter[str], n_merges: int) -> list[Merge]:
     """
     words = [word.encode().decode("latin-1") for word in word_counts]
     counts = list(word_counts.values())
-    pair_counts: defaultdict[str, int] = defaultdict(int)
-    words_with: defaultdict[str, list[int]] = defaultdict(list)  # may name a word that has lost the pair since
-    for number, word in enumerate(words):
-        for pair in map(add, word, word[1:]):
-            pair_counts[pair] += counts[number]
-            words_with[pair].append(number)
-
+    pair_counts, words_with = _count_pairs(words, counts)
     bytes_of = [bytes([byte]) for byte in range(256)]
     order = [_greatest_first(token) for token in bytes_of]
 
@@ -99,11 +93,12 @@ def learn_merges(word_counts: Counter[str], n_merges: int) -> list[Merge]:
     heapq.heapify(heap)
     merges: list[Merge] = []
     while heap and len(merges) < n_merges:
-        count, _, pair = heapq.heappop(heap)
-        if -count != pair_counts[pair]:  # counts of old pairs only fall: put it back where it now belongs
+        negative_count, _, pair = heapq.heappop(heap)
+        if -negative_count != pair_counts[pair]:  # counts of old pairs only fall: put it back where it now belongs
             if pair_counts[pair]:
                 heapq.heappush(heap, entry(pair))
             continue
+        first, second = pair
         left, right = bytes_of[ord(pair[0])], bytes_of[ord(pair[1])]
         merges.append((left, right))
         new_token = chr(len(bytes_of))
@@ -111,20 +106,46 @@ def learn_merges(word_counts: Counter[str], n_merges: int) -> list[Merge]:
         order.append(_greatest_first(left + right))
         new_pairs: set[str] = set()
         for number in words_with.pop(pair):
-            word = words[number]
-            if pair not in word:
+            before, found, after = words[number].partition(pair)
+            if not found:
                 continue
-            merged = words[number] = word.replace(pair, new_token)
-            for gone in map(add, word, word[1:]):
-                pair_counts[gone] -= counts[number]
-            for there in map(add, merged, merged[1:]):
-                pair_counts[there] += counts[number]
-                if new_token in there:
-                    new_pairs.add(there)
-                    words_with[there].append(number)
-        for made in new_pairs:
-            heapq.heappush(heap, entry(made))
+            count, word = counts[number], words[number]
+            words[number] = word.replace(pair, new_token)
+            if first == second or pair in after:  # it may overlap itself, or come again: count the whole word anew
+                for old in map(add, word, word[1:]):
+                    pair_counts[old] -= count
+                for new in map(add, words[number], words[number][1:]):
+                    pair_counts[new] += count
+                    if new_token in new:
+                        new_pairs.add(new)
+                        words_with[new].append(number)
+                continue
+            # The usual case: one place, and only the pairs with its neighbours change.
+            pair_counts[pair] -= count
+            if before:
+                pair_counts[before[-1] + first] -= count
+                pair_counts[new := before[-1] + new_token] += count
+                new_pairs.add(new)
+                words_with[new].append(number)
+            if after:
+                pair_counts[second + after[0]] -= count
+                pair_counts[new := new_token + after[0]] += count
+                new_pairs.add(new)
+                words_with[new].append(number)
+        for new in new_pairs:
+            heapq.heappush(heap, entry(new))
     return merges
+
+
+def _count_pairs(words: list[str], counts: list[int]) -> tuple[defaultdict[str, int], defaultdict[str, list[int]]]:
+    """Return how often each pair of tokens occurs, and the numbers of the words it occurs in."""
+    pair_counts: defaultdict[str, int] = defaultdict(int)
+    words_with: defaultdict[str, list[int]] = defaultdict(list)  # later it may name a word that has lost the pair since
+    for number, word in enumerate(words):
+        for pair in map(add, word, word[1:]):
+            pair_counts[pair] += counts[number]
+            words_with[pair].append(number)
+    return pair_counts, words_with
 
 
 def _greatest_first(token: bytes) -> str:
