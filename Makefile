@@ -32,10 +32,10 @@ clean:            ## remove the environment and every cache
 
 .venv/core: .venv/bin/python $(SOURCES)
 	@echo "installing groundup and its core dependencies into .venv (once; torch is the large one)"
-	$(PIP) -e .
+	@$(PIP) -e .
 	@touch $@
 
 .venv/dev: .venv/core $(SOURCES)
 	@echo "installing the test and reference libraries into .venv (once)"
-	$(PIP) -e '.[dev]'
+	@$(PIP) -e '.[dev]'
 	@touch $@

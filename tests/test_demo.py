@@ -48,3 +48,13 @@ def test_quick_is_the_same_recipe_shorter():
     whole, quick = demo.demo_config(), demo.demo_config(quick=True)
     assert quick.model == whole.model
     assert quick.training.steps < whole.training.steps
+
+
+@pytest.mark.slow
+def test_the_demo_keeps_its_promises(tmp_path: Path):
+    """The whole demo: at least 90 % of its tales are valid, and its loss is within 5 % of the exact entropy."""
+    result = demo.run_demo(tmp_path / "run")
+    assert result.n_valid >= 0.9 * demo.N_TALES
+    # Half a percent below is chance: a thousand validation tales are a sample.
+    assert -0.005 < result.excess <= 0.05
+    assert result.n_new >= 0.9 * demo.N_TALES  # it writes, and does not recite

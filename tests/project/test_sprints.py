@@ -12,7 +12,12 @@ from matplotlib.image import imread
 
 ROOT = Path(__file__).parents[2]
 DEMOS = sorted((ROOT / "sprints").glob("*/results/*.py"))
-SLOW: set[str] = set()  # "sprint/demo" of those that take more than ten seconds
+SLOW = {  # those that take more than ten seconds
+    "09_train_gpt2/command_line",
+    "09_train_gpt2/gradient_clipping",
+    "09_train_gpt2/perplexity",
+    "09_train_gpt2/training_speed",
+}
 NEEDS_DATA = {"08_gpt2_assembly/tokenizer"}
 MAX_LINES = 100
 

@@ -89,8 +89,7 @@ def learn_merges(word_counts: Counter[str], n_merges: int) -> list[Merge]:
     def entry(pair: str) -> tuple[int, str, str]:
         return -pair_counts[pair], order[ord(pair[0])] + order[ord(pair[1])], pair
 
-    heap = [entry(pair) for pair in pair_counts]
-    heapq.heapify(heap)
+    heap = sorted(map(entry, pair_counts))  # a sorted list is a heap
     merges: list[Merge] = []
     while heap and len(merges) < n_merges:
         negative_count, _, pair = heapq.heappop(heap)
@@ -98,19 +97,19 @@ def learn_merges(word_counts: Counter[str], n_merges: int) -> list[Merge]:
             if pair_counts[pair]:
                 heapq.heappush(heap, entry(pair))
             continue
-        first, second = pair
-        left, right = bytes_of[ord(pair[0])], bytes_of[ord(pair[1])]
+        first, second = pair[0], pair[1]
+        left, right = bytes_of[ord(first)], bytes_of[ord(second)]
         merges.append((left, right))
         new_token = chr(len(bytes_of))
         bytes_of.append(left + right)
         order.append(_greatest_first(left + right))
         new_pairs: set[str] = set()
         for number in words_with.pop(pair):
-            before, found, after = words[number].partition(pair)
+            count, word = counts[number], words[number]
+            before, found, after = word.partition(pair)
+            words[number] = word.replace(pair, new_token)
             if not found:
                 continue
-            count, word = counts[number], words[number]
-            words[number] = word.replace(pair, new_token)
             if first == second or pair in after:  # it may overlap itself, or come again: count the whole word anew
                 for old in map(add, word, word[1:]):
                     pair_counts[old] -= count
