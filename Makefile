@@ -10,6 +10,7 @@ help:            ## list the targets
 
 demo: .venv/core  ## train a small GPT on stories, then let it write (about two minutes)
 	$(BIN)/groundup demo
+	@echo '(the command is $(BIN)/groundup; "source $(BIN)/activate" puts it on your PATH)'
 
 test: .venv/dev   ## all tests
 	$(BIN)/python -m pytest -n auto

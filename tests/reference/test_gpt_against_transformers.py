@@ -6,7 +6,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausa
 
 from groundup.proofs.hf_weights import gpt_from_gpt2, gpt_from_llama
 
-# The bound for float32 logits at any size. Measured: 3e-6 at 124M parameters with logits up to 4 (GPT-2 sums
+# The bound for float32 logits at any size. Measured: 3e-6 at 124M parameters with logits up to 4 (GPT-2 sums
 # in another order), 0 for Llama (3e-7 by hand).
 BOUND = 1e-4
 
