@@ -45,7 +45,7 @@ def test_command_exists(command: list[str]):
 
 def test_make_targets_exist():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    named = set(re.findall(r"\bmake ([a-z]+)", README))
+    named = set(re.findall(r"(?:`|^)make ([a-z]+)", README, flags=re.MULTILINE))
     assert {"demo", "test"} <= named
     for target in named:
         assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target

@@ -256,13 +256,14 @@ class Uneven:
 
 
 def test_ctrl_c_says_how_to_go_on(tmp_path: Path, task: MakeTask):
+    before = signal.getsignal(signal.SIGINT)
     console = Console(file=io.StringIO(), width=40)
     run = Run.create(tmp_path / "run", CONFIG)
     fit(small_model(), StopsAt(task(CONFIG), moment="loss", step=5), CONFIG, run, console=console)
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert f"stopped after step 5 of 12; saved in {run.checkpoint(5)}\n" in text
     assert f"groundup resume {run.path}\n" in text
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_ctrl_c_before_the_first_step_loses_nothing(tmp_path: Path, task: MakeTask):
