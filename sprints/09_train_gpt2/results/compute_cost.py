@@ -15,7 +15,7 @@ from groundup.recipes import recipe
 
 OUT = Path("runs/sprints/09_train_gpt2")
 CONFIGS = {
-    "tales": replace(recipe("tales").model, vocab_size=1_024),
+    "tales": replace(recipe("tales").model, vocab_size=1_506),
     "shakespeare-char": replace(recipe("shakespeare-char").model, vocab_size=65),
     "shakespeare-gpt2": replace(recipe("shakespeare-gpt2").model, vocab_size=50_257),
     "gpt2": preset("gpt2"),
