@@ -3,8 +3,9 @@
 from collections.abc import Callable
 
 from groundup.configs.model import GPTConfig
+from groundup.configs.optimizer import OptimizerConfig
 from groundup.configs.run import DataConfig, RunConfig
-from groundup.configs.training import CheckpointConfig, EvaluationConfig, OptimizerConfig, ScheduleConfig, TrainConfig
+from groundup.configs.training import CheckpointConfig, EvaluationConfig, ScheduleConfig, TrainConfig
 from groundup.errors import InputError
 
 

@@ -158,7 +158,7 @@ def test_ctrl_c_inside_an_update_waits_for_its_end(tmp_path: Path, task: MakeTas
         return optimizer
 
     with monkeypatch.context() as patched:
-        patched.setattr("groundup.training.loop.build_optimizer", build_impatient)
+        patched.setattr("groundup.training.step.build_optimizer", build_impatient)
         for step in (1, 2):
             outcome = fit(small_model(), task(CONFIG), CONFIG, parts)
             assert (outcome.interrupted, outcome.step) == (True, step)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from groundup.configs.model import GPTConfig
-from groundup.configs.training import OptimizerConfig
+from groundup.configs.optimizer import OptimizerConfig
 from groundup.models.gpt import GPT
 from groundup.training.optimizers import AdamW, build_optimizer, parameter_groups
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from groundup.configs.model import GPTConfig
-from groundup.configs.training import OptimizerConfig
+from groundup.configs.optimizer import OptimizerConfig
 from groundup.models.gpt import GPT
 from groundup.training.optimizers import AdamW, build_optimizer, parameter_groups
 

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from groundup.configs.model import GPTConfig
-from groundup.configs.training import OptimizerConfig
+from groundup.configs.optimizer import OptimizerConfig
 from groundup.data.corpora import find_corpus, preview
 from groundup.data.windows import Windows
 from groundup.models.gpt import GPT

@@ -10,8 +10,8 @@ import torch
 from torch.nn import functional as F
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR
 
+from groundup.configs import OptimizerConfig, ScheduleConfig, TrainConfig
 from groundup.configs.model import GPTConfig
-from groundup.configs.training import OptimizerConfig, ScheduleConfig, TrainConfig
 from groundup.data.corpora import find_corpus, preview
 from groundup.data.windows import Windows
 from groundup.models.gpt import GPT

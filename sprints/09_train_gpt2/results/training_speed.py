@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from groundup.configs.model import GPTConfig, preset
-from groundup.configs.training import OptimizerConfig
+from groundup.configs.optimizer import OptimizerConfig
 from groundup.models.gpt import GPT
 from groundup.recipes import recipe
 from groundup.training.devices import choose_device

@@ -8,10 +8,12 @@ from groundup.configs.generation import GenerationConfig as GenerationConfig
 from groundup.configs.model import PRESETS as PRESETS
 from groundup.configs.model import GPTConfig as GPTConfig
 from groundup.configs.model import preset as preset
+from groundup.configs.optimizer import OptimizerConfig as OptimizerConfig
 from groundup.configs.run import DataConfig as DataConfig
 from groundup.configs.run import RunConfig as RunConfig
 from groundup.configs.training import CheckpointConfig as CheckpointConfig
+from groundup.configs.training import ComputeConfig as ComputeConfig
 from groundup.configs.training import EvaluationConfig as EvaluationConfig
-from groundup.configs.training import OptimizerConfig as OptimizerConfig
+from groundup.configs.training import HealthConfig as HealthConfig
 from groundup.configs.training import ScheduleConfig as ScheduleConfig
 from groundup.configs.training import TrainConfig as TrainConfig

@@ -1,32 +1,10 @@
-"""What a training run does: steps, optimizer, schedule, evaluation, checkpoints."""
+"""What a training run does: steps, schedule, evaluation, checkpoints, health, how it computes."""
 
 from dataclasses import dataclass, field
 from typing import Literal
 
 from groundup.configs.checks import at_least, between, positive
-
-
-@dataclass(frozen=True, kw_only=True)
-class OptimizerConfig:
-    """AdamW's constants (Loshchilov and Hutter 2019)."""
-
-    name: Literal["adamw", "adamw_by_hand"] = "adamw"
-    """adamw: torch's fused kernel. adamw_by_hand: the same update, written out in training/optimizers.py."""
-    beta1: float = 0.9
-    """Decay of the running mean of gradients."""
-    beta2: float = 0.95
-    """Decay of the running mean of squared gradients."""
-    epsilon: float = 1e-8
-    """Added to the root of the second moment."""
-    weight_decay: float = 0.1
-    """Decoupled decay, applied to matrices only (not to biases, norms or embeddings of positions)."""
-
-    def __post_init__(self) -> None:
-        """Refuse impossible values with an InputError that names the field."""
-        between(self, "beta1", 0.0, 1.0, upper_open=True)
-        between(self, "beta2", 0.0, 1.0, upper_open=True)
-        positive(self, "epsilon")
-        between(self, "weight_decay", 0.0, 100.0)
+from groundup.configs.optimizer import OptimizerConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,13 +57,58 @@ class CheckpointConfig:
 
     every_steps: int = 500
     """Steps between checkpoints; there is always one at the end and on Ctrl-C."""
+    every_minutes: float | None = 10.0
+    """Also save when this much time has passed since the last checkpoint. None: by steps only."""
     keep_last: int = 2
-    """Newest checkpoints to keep, beside the best one."""
+    """Newest checkpoints to keep, beside the best one and those that are marked."""
+    mark_every_steps: int | None = None
+    """Checkpoints at multiples of it are saved and marked: kept for good. None: mark by hand (groundup checkpoints)."""
 
     def __post_init__(self) -> None:
         """Refuse impossible values with an InputError that names the field."""
         at_least(self, "every_steps", 1)
         at_least(self, "keep_last", 1)
+        if self.every_minutes is not None:
+            positive(self, "every_minutes")
+        if self.mark_every_steps is not None:
+            at_least(self, "mark_every_steps", 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HealthConfig:
+    """What the run watches in itself, and what it does about numbers that are no longer finite."""
+
+    on_non_finite: Literal["stop", "skip"] = "stop"
+    """A loss or gradient that is NaN or infinite: stop before the step is taken, or skip the step and go on."""
+    max_skips: int = 10
+    """skip only: stop after this many skipped steps all the same."""
+    watch_every: int = 50
+    """Steps between looks at gradients and updates layer by layer. 0: never."""
+    spike_score: float = 8.0
+    """A loss this many robust deviations above the recent median is called a spike."""
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values with an InputError that names the field."""
+        at_least(self, "max_skips", 0)
+        at_least(self, "watch_every", 0)
+        positive(self, "spike_score")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComputeConfig:
+    """How the arithmetic is done: never what is learned. What is left open is measured when a run starts, then kept."""
+
+    threads: int | None = None
+    """CPU threads. None: as many as a short measurement finds fastest."""
+    linear: Literal["auto", "default", "onednn"] = "auto"
+    """What multiplies matrices on the CPU: torch's default, oneDNN, or whichever a short measurement finds faster."""
+    compile: bool = False
+    """Compile the training step with torch.compile: half a minute first, then somewhat faster on some machines."""
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values with an InputError that names the field."""
+        if self.threads is not None:
+            at_least(self, "threads", 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,8 +134,8 @@ class TrainConfig:
     """Decides initial weights, data order, dropout and samples."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to compute. auto: CUDA, else MPS, else CPU."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """Arithmetic of the forward and backward pass; weights and optimizer stay float32."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Arithmetic of the forward and backward pass; weights and optimizer stay float32. auto: measured at the start."""
     log_every: int = 10
     """Steps between lines of metrics.jsonl."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
@@ -123,6 +146,10 @@ class TrainConfig:
     """When to look at validation data."""
     checkpoints: CheckpointConfig = field(default_factory=CheckpointConfig)
     """When to save."""
+    health: HealthConfig = field(default_factory=HealthConfig)
+    """What to watch."""
+    compute: ComputeConfig = field(default_factory=ComputeConfig)
+    """Threads and kernels."""
 
     def __post_init__(self) -> None:
         """Refuse impossible values with an InputError that names the field."""

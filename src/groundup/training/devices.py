@@ -27,12 +27,13 @@ def choose_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
-def autocast(device: torch.device, precision: Literal["float32", "bfloat16"]) -> AbstractContextManager[None]:
+def autocast(device: torch.device, precision: Literal["auto", "float32", "bfloat16"]) -> AbstractContextManager[None]:
     """Return a context for the forward pass: under bfloat16, matrix products are computed in it.
 
     Weights, sums over them (norms, softmax, loss) and the optimizer stay float32: autocast casts the inputs of those
     operations only that gain by it (Micikevicius et al. 2018). bfloat16 has float32's range, so gradients need no
-    scaling (Kalamkar et al. 2019). Enter it anew for each forward pass; the backward pass runs outside.
+    scaling (Kalamkar et al. 2019). Enter it anew for each forward pass; the backward pass runs outside. An auto that
+    nobody has settled (`launch` does, by measuring) is float32.
 
     Example:
         >>> layer = torch.nn.Linear(4, 2)

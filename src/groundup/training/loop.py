@@ -1,6 +1,6 @@
 """`fit`: the one training loop. A step, an evaluation now and then, a checkpoint now and then, until done."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +16,10 @@ from groundup.tasks.task import Task
 from groundup.training.devices import autocast, choose_device
 from groundup.training.early_stopping import EarlyStopping
 from groundup.training.interruption import Interruption
-from groundup.training.optimizers import build_optimizer
 from groundup.training.progress import say
 from groundup.training.run_folder import Run
-from groundup.training.schedules import learning_rate
-from groundup.training.seeds import seed_step
 from groundup.training.state import TrainingState, load_weights, restore_state, save_state
+from groundup.training.step import Stepper
 from groundup.training.tracking import Tracker, check_finite
 from groundup.weights.checkpoint import load_checkpoint, newest_checkpoint, prune_checkpoints, set_aside
 
@@ -76,8 +74,8 @@ def fit(model: M, task: Task[M, B], config: TrainConfig, run: Run, *, console: C
     """
     device = choose_device(config.device)
     model.to(device).train()
-    optimizer = build_optimizer(model, config.optimizer, learning_rate=config.learning_rate)
-    state = _restore(run, model, optimizer, EarlyStopping(config.evaluation.patience), console)
+    stepper = Stepper(model, task, config, device)
+    state = _restore(run, model, stepper.optimizer, EarlyStopping(config.evaluation.patience), console)
     tracker = Tracker(
         run,
         config,
@@ -87,7 +85,7 @@ def fit(model: M, task: Task[M, B], config: TrainConfig, run: Run, *, console: C
         seconds=state.seconds,
         floor=task.floor,
     )
-    session = _Session(model, task, config, run, optimizer, state, tracker, device)
+    session = _Session(stepper, run, state, tracker)
     with _own_randomness(device), tracker, Interruption() as interruption:
         if session.is_finished and not session.is_evaluation_due:
             tracker.say(f"nothing is left to do: the run ended at step {state.step}")
@@ -108,20 +106,9 @@ def fit(model: M, task: Task[M, B], config: TrainConfig, run: Run, *, console: C
 class _Session(Generic[M, B]):
     """One session of a run: from where it stood to its end, or to Ctrl-C."""
 
-    def __init__(
-        self,
-        model: M,
-        task: Task[M, B],
-        config: TrainConfig,
-        run: Run,
-        optimizer: torch.optim.Optimizer,
-        state: TrainingState,
-        tracker: Tracker,
-        device: torch.device,
-    ) -> None:
-        self.model, self.task, self.config, self.run = model, task, config, run
-        self.optimizer, self.state, self.tracker, self.device = optimizer, state, tracker, device
-        self.parameters = list(model.parameters())
+    def __init__(self, stepper: Stepper[M, B], run: Run, state: TrainingState, tracker: Tracker) -> None:
+        self.stepper, self.run, self.state, self.tracker = stepper, run, state, tracker
+        self.model, self.task, self.config, self.device = stepper.model, stepper.task, stepper.config, stepper.device
         self.is_saved = True  # nothing has happened yet that a checkpoint lacks
         self.last_figures: tuple[Tensor, Tensor] | None = None  # loss and gradient norm, still on the device
 
@@ -158,33 +145,16 @@ class _Session(Generic[M, B]):
     def advance(self, interruption: Interruption) -> None:
         """Take one optimizer step. Until the update the weights are untouched, so it can be dropped at any point."""
         state, config = self.state, self.config
-        seed_step(config.seed, state.step, self.device)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss, n_targets = self.accumulate(self.task.train_batch(state.step))
-        norm = nn.utils.clip_grad_norm_(self.parameters, config.clip_norm)
-        rate = learning_rate(state.step, config)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        gradient = self.stepper.gradient(state.step)
         with interruption.deferred():
-            self.optimizer.step()
+            rate = self.stepper.update(state.step)
             state.step += 1
-            state.tokens += n_targets
-            self.is_saved, self.last_figures = False, (loss, norm)
-            self.tracker.advance(state.step, n_targets)
+            state.tokens += gradient.n_targets
+            self.is_saved, self.last_figures = False, (gradient.loss, gradient.norm)
+            self.tracker.advance(state.step, gradient.n_targets)
             if state.step % config.log_every == 0 or state.step in (1, config.steps):
                 found = self.finite_figures()
                 self.tracker.record_step(state.step, **found, learning_rate=rate, tokens=state.tokens)
-
-    def accumulate(self, batches: Sequence[B]) -> tuple[Tensor, int]:
-        """Add up the gradient of the mean loss over all targets of `batches`; return that loss and their number."""
-        n_targets = sum(self.task.n_targets(batch) for batch in batches)
-        total = torch.zeros((), device=self.device)
-        for batch in batches:
-            with autocast(self.device, self.config.precision):
-                loss = self.task.loss(self.model, batch)
-            (loss / n_targets).backward()  # type: ignore[no-untyped-call]
-            total = total + loss.detach()
-        return total / n_targets, n_targets
 
     def evaluate(self, interruption: Interruption) -> None:
         """Measure, sample, and see whether this is the best so far."""
@@ -209,7 +179,7 @@ class _Session(Generic[M, B]):
         self.finite_figures()
         if not folder.exists():  # else this session began there, and has only evaluated since
             state.seconds = self.tracker.seconds
-            save_state(folder, self.model, self.optimizer, state, config=self.run.config)
+            save_state(folder, self.model, self.stepper.optimizer, state, config=self.run.config)
         best = state.stopping.best_step
         if best == state.step:
             self.run.mark_best(state.step, state.best_metrics)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from groundup.configs.training import OptimizerConfig
+from groundup.configs.optimizer import OptimizerConfig
 from groundup.layers.positions import LearnedPositions
 
 FUSED_DEVICES = {"cpu", "cuda", "mps"}
