@@ -1,0 +1,128 @@
+"""One session of a run: steps, evaluations and checkpoints as they fall due, from where it stood to its end."""
+
+from typing import Generic, TypeVar
+
+from torch import Tensor, nn
+
+from groundup.errors import InputError
+from groundup.training.devices import autocast
+from groundup.training.interruption import Interruption
+from groundup.training.run_folder import Run
+from groundup.training.state import TrainingState, load_weights, save_state
+from groundup.training.step import Stepper
+from groundup.training.tracking import Tracker, check_finite
+from groundup.weights.checkpoint import load_checkpoint, prune_checkpoints
+
+M = TypeVar("M", bound=nn.Module)
+B = TypeVar("B")
+
+
+class Session(Generic[M, B]):
+    """One session of a run: from where it stood to its end, or to Ctrl-C."""
+
+    def __init__(self, stepper: Stepper[M, B], run: Run, state: TrainingState, tracker: Tracker) -> None:
+        self.stepper, self.run, self.state, self.tracker = stepper, run, state, tracker
+        self.model, self.task, self.config, self.device = stepper.model, stepper.task, stepper.config, stepper.device
+        self.is_saved = True  # nothing has happened yet that a checkpoint lacks
+        self.last_figures: tuple[Tensor, Tensor] | None = None  # loss and gradient norm, still on the device
+
+    def train(self, interruption: Interruption) -> None:
+        """Train to the end. Each part asks what is due, so a session may begin between any two of them."""
+        while True:
+            if self.is_evaluation_due:
+                self.evaluate(interruption)
+            if self.is_checkpoint_due:
+                self.save()
+            if self.is_finished:
+                return
+            self.advance(interruption)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all steps are done, or patience is at its end."""
+        return self.state.step >= self.config.steps or self.state.stopping.is_exhausted
+
+    @property
+    def is_evaluation_due(self) -> bool:
+        """Whether to evaluate before the next step."""
+        step = self.state.step
+        is_time = step % self.config.evaluation.every_steps == 0 or step == self.config.steps
+        return is_time and step > self.state.evaluated_at
+
+    @property
+    def is_checkpoint_due(self) -> bool:
+        """Whether to save before the next step: at every new best too, so that its weights can come back."""
+        step = self.state.step
+        is_time = step % self.config.checkpoints.every_steps == 0 or self.state.stopping.best_step == step
+        return not self.is_saved and (is_time or self.is_finished)
+
+    def advance(self, interruption: Interruption) -> None:
+        """Take one optimizer step. Until the update the weights are untouched, so it can be dropped at any point."""
+        state, config = self.state, self.config
+        gradient = self.stepper.gradient(state.step)
+        with interruption.deferred():
+            rate = self.stepper.update(state.step)
+            state.step += 1
+            state.tokens += gradient.n_targets
+            self.is_saved, self.last_figures = False, (gradient.loss, gradient.norm)
+            self.tracker.advance(state.step, gradient.n_targets)
+            if state.step % config.log_every == 0 or state.step in (1, config.steps):
+                found = self.finite_figures()
+                self.tracker.record_step(state.step, **found, learning_rate=rate, tokens=state.tokens)
+
+    def evaluate(self, interruption: Interruption) -> None:
+        """Measure, sample, and see whether this is the best so far."""
+        state = self.state
+        self.finite_figures()
+        with autocast(self.device, self.config.precision):
+            metrics = self.task.evaluate(self.model)
+        check_finite(state.step, **metrics)
+        sample = self.task.sample(self.model, state.step)
+        with interruption.deferred():
+            is_best = state.stopping.update(state.step, metrics["loss"])
+            state.evaluated_at, state.metrics, self.is_saved = state.step, metrics, False
+            state.best_metrics = metrics if is_best else state.best_metrics
+            self.tracker.record_evaluation(state.step, metrics, sample, best_step=state.stopping.best_step)
+        self.tracker.restart_clock()
+
+    def save(self) -> None:
+        """Write a checkpoint, mark it if it is the best, and remove those that are no longer kept."""
+        state, folder = self.state, self.run.checkpoint(self.state.step)
+        if self.is_saved:
+            return
+        self.finite_figures()
+        if not folder.exists():  # else this session began there, and has only evaluated since
+            state.seconds = self.tracker.seconds
+            save_state(folder, self.model, self.stepper.optimizer, state, config=self.run.config)
+        best = state.stopping.best_step
+        if best == state.step:
+            self.run.mark_best(state.step, state.best_metrics)
+        keep = () if best is None else (self.run.checkpoint(best).name,)
+        prune_checkpoints(self.run.checkpoints, keep_last=self.config.checkpoints.keep_last, keep=keep)
+        self.is_saved = True
+        self.tracker.restart_clock()
+
+    def restore_best(self) -> None:
+        """Load the best weights back into the model, and the figures that go with them."""
+        best, state = self.state.stopping.best_step, self.state
+        if best is None or best == state.step:
+            return
+        folder = self.run.checkpoint(best)
+        if not folder.is_dir():  # an older checkpoint was gone back to, after its best one had been replaced
+            self.tracker.say(f"the best weights, of step {best}, are gone: the last ones are kept")
+            return
+        try:
+            checkpoint = load_checkpoint(folder, only=("model",))
+        except InputError as error:
+            self.tracker.say(f"{error}\nthe best weights, of step {best}, are damaged: the last ones are kept")
+            return
+        load_weights(checkpoint, folder, self.model)
+        state.metrics = state.best_metrics
+
+    def finite_figures(self) -> dict[str, float]:
+        """Return the last step's loss and gradient norm, which waits for the device, or stop if they are not finite."""
+        if self.last_figures is None:
+            return {}
+        loss, norm = (figure.item() for figure in self.last_figures)
+        check_finite(self.state.step, loss=loss, gradient_norm=norm)
+        return {"loss": loss, "gradient_norm": norm}
