@@ -76,8 +76,37 @@ def test_the_best_mark_needs_its_checkpoint(tmp_path: Path):
     (run.checkpoints / "step-120.damaged").mkdir()
     assert run.best == Best(step=20, metrics={"loss": 1.5})
     assert run.checkpoint_steps() == [20, 100]
-    (run.path / "best.json").write_text("damaged")
+    (run.path / "best.json").unlink()
     assert run.best is None
+
+
+@pytest.mark.parametrize("content", ["damaged", "[]", "[" * 100_000, '{"step": 20}', "\ufffd", None])
+def test_a_damaged_best_mark_is_named(tmp_path: Path, content: str | None):
+    run = Run.create(tmp_path / "mine", CONFIG)
+    run.mark_best(20, {"loss": 1.5})
+    run.checkpoint(20).mkdir(parents=True)
+    file = run.path / "best.json"
+    file.write_text(file.read_text().replace("1.5", "1.4") if content is None else content)
+    with pytest.raises(InputError, match=rf"expected {file} as it was written, found something else") as caught:
+        _ = run.best
+    assert "\n" not in str(caught.value)
+
+
+def test_a_best_mark_of_an_earlier_version_is_read(tmp_path: Path):
+    run = Run.create(tmp_path / "mine", CONFIG)
+    run.checkpoint(20).mkdir(parents=True)
+    (run.path / "best.json").write_text('{"step": 20, "metrics": {"loss": 1.5}}')
+    assert run.best == Best(step=20, metrics={"loss": 1.5})
+
+
+def test_a_run_appears_with_its_config_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def die(*_: object) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr("groundup.training.run_folder.write_atomically", die)
+    with pytest.raises(SystemExit):
+        Run.create(tmp_path / "mine", CONFIG)
+    assert list(tmp_path.iterdir()) == []
 
 
 def no_entry(path: Path, **_: object) -> None:

@@ -30,10 +30,13 @@ def load_tokenizer(path: Path) -> Tokenizer:
         InputError: nothing there, or a damaged file.
     """
     path = Path(path)
-    if path.is_dir():
-        if not (path / "tokenizer.json").exists() and (pair := _gpt2_files(path)):
-            return FastTokenizer(ByteBPE.from_gpt2_files(*pair))
-        path = path / "tokenizer.json"
+    try:
+        if path.is_dir():
+            if not (path / "tokenizer.json").exists() and (pair := _gpt2_files(path)):
+                return FastTokenizer(ByteBPE.from_gpt2_files(*pair))
+            path = path / "tokenizer.json"
+    except OSError as error:  # a folder that may not be looked into, a name that is too long
+        raise InputError(f"expected a tokenizer at {path}, found: {error.strerror}; name another place") from None
     document = tokenizer_json.read(path)
     if characters.recognizes(document):
         return CharacterTokenizer.from_file(path)

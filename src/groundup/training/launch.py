@@ -16,12 +16,21 @@ from groundup.evaluation.perplexity import byte_lengths_of, evaluate_tokens
 from groundup.models.gpt import GPT
 from groundup.tokenization.base import Tokenizer
 from groundup.tokenization.pretrained import load_tokenizer
+from groundup.training.changes import (
+    check_changes,
+    describe_changes,
+    earlier_configs,
+    find_changes,
+    record_changes,
+)
 from groundup.training.devices import choose_device
 from groundup.training.loop import Outcome, fit
+from groundup.training.metrics import set_damaged_lines_aside
 from groundup.training.preparation import Prepared, build_model, build_task, prepare_data
 from groundup.training.progress import say
 from groundup.training.run_folder import Best, Run
-from groundup.training.state import load_weights, read_training
+from groundup.training.run_lock import locked
+from groundup.training.state import PARTS, load_weights, read_training
 from groundup.weights.checkpoint import load_checkpoint, newest_checkpoint
 from groundup.weights.manifest import verify_manifest
 
@@ -65,23 +74,41 @@ def start(config: RunConfig, folder: Path, *, console: Console | None = None) ->
     Raises:
         InputError: what was asked for cannot be done, or `folder` exists.
     """
+    console = Console() if console is None else console
     run = Run.create(folder, config)
-    try:
-        return _train(run, config, Console() if console is None else console)
-    except BaseException:
-        if not run.checkpoint_steps() and not run.metrics.exists():
-            shutil.rmtree(folder, ignore_errors=True)
-        raise
+    with locked(folder, report=lambda line: say(console, line)):
+        try:
+            return _train(run, config, console)
+        except BaseException:
+            if not run.checkpoint_steps() and not run.metrics.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
 
 
-def resume(folder: Path, *, console: Console | None = None) -> Outcome:
+def resume(folder: Path, *, config: RunConfig | None = None, console: Console | None = None) -> Outcome:
     """Go on with a run from its newest intact checkpoint, or from the beginning if it has none.
 
+    Args:
+        folder: the run.
+        config: how to go on. Where it differs from the run's own, the change is shown, recorded in history.jsonl, and
+            kept for later sessions. None: as before.
+        console: where progress is shown. None: standard output.
+
     Raises:
-        InputError: not a run, or checkpoints that are all damaged or of another config.
+        InputError: not a run, a run that another process trains, checkpoints that are all damaged or of another
+            config, a change that a run cannot make, or a disk that cannot be written.
     """
-    run = Run.open(folder)
-    return _train(run, run.read_config(RunConfig), Console() if console is None else console)
+    console = Console() if console is None else console
+    Run.open(folder)  # what is no run gets no lock file
+    with locked(folder, report=lambda line: say(console, line)):
+        run = Run.open(folder)
+        before = run.read_config(RunConfig)
+        after = before if config is None else config
+        check_changes(find_changes(before, after), after)
+        lost = set_damaged_lines_aside(run.metrics)
+        if lost:
+            say(console, lost)
+        return _train(run, after, console)
 
 
 def _warn(line: str) -> None:
@@ -101,9 +128,15 @@ def load_run(folder: Path, *, device: str = "auto", report: Callable[[str], None
     """
     run = Run.open(folder)
     config = run.read_config(RunConfig)
-    place, best = _choose_checkpoint(run, report)
-    checkpoint = load_checkpoint(place, only=NEEDED)
-    training = read_training(checkpoint, place, config=run.config)
+    for attempts_left in (2, 1, 0):
+        place, best = _choose_checkpoint(run, report)
+        try:
+            checkpoint = load_checkpoint(place, only=NEEDED)
+            break
+        except InputError:
+            if place.is_dir() or not attempts_left:  # else the process that trains this run has just removed it
+                raise
+    training = read_training(checkpoint, place, config=run.config, earlier=lambda: earlier_configs(run))
     tokenizer = load_tokenizer(run.tokenizer)
     model = build_model(config.model, tokenizer, seed=config.training.seed)
     load_weights(checkpoint, place, model)
@@ -155,11 +188,18 @@ def evaluate_run(folder: Path, *, max_tokens: int | None = None) -> dict[str, fl
 def _choose_checkpoint(run: Run, report: Callable[[str], None]) -> tuple[Path, Best | None]:
     """Return the best checkpoint and its mark, or the newest intact one and None."""
     damaged: dict[Path, InputError] = {}
-    if (best := run.best) is not None:
+    best, troubles = None, []
+    try:
+        best = run.best
+    except InputError as error:
+        troubles.append(error)
+    if best is not None:
         place = run.checkpoint(best.step)
         try:
             verify_manifest(place, only=NEEDED)
         except InputError as error:
+            if not place.is_dir():  # the process that trains this run has just found a better one
+                return _choose_checkpoint(run, report)
             damaged[place] = error
         else:
             return place, best
@@ -174,9 +214,9 @@ def _choose_checkpoint(run: Run, report: Callable[[str], None]) -> tuple[Path, B
             f"expected a run with an intact checkpoint, found none in {run.path}: groundup resume {run.path}, or if "
             "its loss was not finite start a new run, with a lower learning_rate and another --out"
         )
-    for found in damaged.values():
+    for found in (troubles := [*troubles, *damaged.values()]):
         report(str(found))
-    if damaged:
+    if troubles:
         report(f"using {newest} instead")
     return newest, None
 
@@ -191,7 +231,34 @@ def _train(run: Run, config: RunConfig, console: Console) -> Outcome:
     task = build_task(config, prepared)
     for line in describe(run, config, prepared, model, device):
         report(line)
-    return fit(model, task, config.training, run, console=console)
+    run = _change(run, config, report)
+    try:
+        return fit(model, task, config.training, run, console=console)
+    except OSError as error:
+        raise InputError(
+            f"expected to write in {run.path}, found: {error.strerror or error}; checkpoints are as they were: "
+            f"make room or make it writable, then groundup resume {run.path}"
+        ) from None
+
+
+def _change(run: Run, after: RunConfig, report: Callable[[str], None]) -> Run:
+    """State and record how `after` differs from the run's config, if it does; return the run with that config."""
+    before = run.read_config(RunConfig)
+    changes = find_changes(before, after)
+    newest = newest_checkpoint(run.checkpoints, only=PARTS) if changes else None
+    if not changes or (newest is None and run.checkpoint_steps()):  # all are damaged: `fit` will say so
+        return run
+    step = 0
+    if newest is not None:
+        found = load_checkpoint(newest, only=("training",))
+        step = read_training(found, newest, config=run.config, earlier=lambda: earlier_configs(run))["step"]
+    if after.training.steps < step:
+        raise InputError(
+            f"expected training.steps to be at least the {step} that {run.path} has taken, found "
+            f"{after.training.steps}: raise it"
+        )
+    report(describe_changes(changes, before, after, step=step))
+    return record_changes(run, changes, step=step)
 
 
 def describe(run: Run, config: RunConfig, prepared: Prepared, model: GPT, device: torch.device) -> list[str]:

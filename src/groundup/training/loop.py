@@ -13,13 +13,15 @@ from torch import nn
 from groundup.configs.training import TrainConfig
 from groundup.errors import InputError
 from groundup.tasks.task import Task
+from groundup.training.changes import earlier_configs
 from groundup.training.devices import choose_device
 from groundup.training.early_stopping import EarlyStopping
+from groundup.training.environment import differences, environment
 from groundup.training.interruption import Interruption
 from groundup.training.progress import say
 from groundup.training.run_folder import Run
 from groundup.training.session import Session
-from groundup.training.state import TrainingState, restore_state
+from groundup.training.state import PARTS, TrainingState, restore_state
 from groundup.training.step import Stepper
 from groundup.training.tracking import Tracker
 from groundup.weights.checkpoint import newest_checkpoint, set_aside
@@ -113,7 +115,7 @@ def _restore(
 ) -> TrainingState:
     """Load the newest intact checkpoint, if the run has any; damaged ones are named and set aside."""
     damaged: dict[Path, InputError] = {}
-    folder = newest_checkpoint(run.checkpoints, on_damaged=damaged.__setitem__)
+    folder = newest_checkpoint(run.checkpoints, only=PARTS, on_damaged=damaged.__setitem__)
     if folder is None and damaged:
         path, error = next(iter(damaged.items()))
         raise InputError(
@@ -121,12 +123,14 @@ def _restore(
         )
     if folder is None:
         return TrainingState(stopping=stopping)
-    state = restore_state(folder, model, optimizer, stopping, config=run.config)
+    state = restore_state(folder, model, optimizer, stopping, config=run.config, earlier=lambda: earlier_configs(run))
     for path, error in damaged.items():  # newer ones: the run will come by their steps again
         say(console, f"{error}\n{path.name} was set aside as {set_aside(path).name}")
     if stopping.best_step is not None:
         run.mark_best(stopping.best_step, state.best_metrics)
     say(console, f"going on from {folder}")
+    if found := differences(state.environment, environment(next(model.parameters()).device)):
+        say(console, found)
     return state
 
 

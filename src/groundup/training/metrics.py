@@ -1,9 +1,12 @@
 """metrics.jsonl: one JSON object a line, each step of each kind once, however often a run was interrupted."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any, Literal
+
+from groundup.errors import InputError
 
 Kind = Literal["train", "validation"]
 """What a line reports on."""
@@ -53,6 +56,37 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     except FileNotFoundError:
         return []
     return [record for record in map(_parse, lines) if record is not None]
+
+
+def set_damaged_lines_aside(path: Path) -> str:
+    r"""Copy a metrics.jsonl that holds lines which are no records, and say so, or return "".
+
+    A session that goes on writes the file anew without them. A half line at the end, of a process that was killed or
+    of a full disk, is no damage.
+
+    Raises:
+        InputError: the file cannot be read or copied.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "metrics.jsonl"
+        >>> _ = path.write_text('{"kind": "train", "step": 1, "loss": 4.2}\nxx\n{"kind": "tr')
+        >>> set_damaged_lines_aside(path).replace(str(path.parent), "runs/mine")
+        'runs/mine/metrics.jsonl has 1 damaged line, which is left out; a copy is metrics.jsonl.damaged'
+    """
+    if not path.exists():
+        return ""
+    try:
+        whole = path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
+        if not (n_damaged := sum(_parse(line) is None for line in whole)):
+            return ""
+        copy = shutil.copyfile(path, path.with_name(f"{path.name}.damaged"))
+    except OSError as error:
+        raise InputError(
+            f"expected to read {path}, found: {error.strerror or error}; move it away to go on without earlier records"
+        ) from None
+    lines = "1 damaged line, which is" if n_damaged == 1 else f"{n_damaged} damaged lines, which are"
+    return f"{path} has {lines} left out; a copy is {copy.name}"
 
 
 def _line(record: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """A run is a folder: what lies where in it, how it begins, and how it is opened again."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -50,11 +51,15 @@ class Run:
         try:
             if path.exists():
                 raise InputError(f"expected a new folder, found {path} in use: {_what_to_do_with(path)}")
-            path.mkdir(parents=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+            shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed and had the same number
+            partial.mkdir()
             try:
-                write_atomically(path / "config.json", to_json(config))
+                write_atomically(partial / "config.json", to_json(config))
+                partial.rename(path)
             except BaseException:
-                shutil.rmtree(path, ignore_errors=True)
+                shutil.rmtree(partial, ignore_errors=True)
                 raise
         except OSError as error:
             raise InputError(
@@ -142,18 +147,68 @@ class Run:
         return sorted(int(name) for name in names if name.isdecimal())
 
     @property
+    def history(self) -> Path:
+        """One JSON object a line: changes to the config of a run that went on."""
+        return self.path / "history.jsonl"
+
+    @property
     def best(self) -> Best | None:
-        """What best.json says, or None when nothing was marked or its checkpoint is gone."""
+        """What best.json says, or None when nothing was marked or its checkpoint is gone.
+
+        Raises:
+            InputError: it is damaged.
+        """
+        path = self.path / "best.json"
         try:
-            told = json.loads((self.path / "best.json").read_text(encoding="utf-8"))
+            told = unsealed(path.read_text(encoding="utf-8"), strict=False)
             best = Best(step=int(told["step"]), metrics=dict(told["metrics"]))
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except FileNotFoundError:
             return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            found = error.strerror if isinstance(error, OSError) else "something else"
+            raise InputError(
+                f"expected {path} as it was written, found {found}: groundup resume writes it anew"
+            ) from None
         return best if self.checkpoint(best.step).is_dir() else None
 
     def mark_best(self, step: int, metrics: dict[str, float]) -> None:
         """Write best.json: the checkpoint of `step` has the lowest validation loss so far."""
-        write_atomically(self.path / "best.json", json.dumps({"step": step, "metrics": metrics}) + "\n")
+        write_atomically(self.path / "best.json", sealed({"step": step, "metrics": metrics}))
+
+
+def sealed(record: dict[str, Any]) -> str:
+    r"""Return `record` as a line of JSON that carries a checksum of itself; `unsealed` reads it.
+
+    Example:
+        >>> sealed({"step": 5})
+        '{"step": 5, "checksum": "aef7da4b"}\n'
+        >>> unsealed('{"step": 5, "checksum": "aef7da4b"}')
+        {'step': 5}
+    """
+    return json.dumps({**record, "checksum": _checksum(record)}, ensure_ascii=False) + "\n"
+
+
+def unsealed(text: str, *, strict: bool = True) -> dict[str, Any]:
+    """Return the record that `sealed` wrote.
+
+    Raises:
+        ValueError: it is something else by now. Without a checksum too, unless not `strict`.
+    """
+    try:
+        record = json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(record, dict):
+        raise ValueError("not an object")
+    if not strict and "checksum" not in record:
+        return record
+    if record.pop("checksum", None) != _checksum(record):
+        raise ValueError("other bytes")
+    return record
+
+
+def _checksum(record: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -1,5 +1,6 @@
 """One session of a run: steps, evaluations and checkpoints as they fall due, from where it stood to its end."""
 
+import time
 from typing import Generic, TypeVar
 
 from torch import Tensor, nn
@@ -24,6 +25,7 @@ class Session(Generic[M, B]):
         self.stepper, self.run, self.state, self.tracker = stepper, run, state, tracker
         self.model, self.task, self.config, self.device = stepper.model, stepper.task, stepper.config, stepper.device
         self.is_saved = True  # nothing has happened yet that a checkpoint lacks
+        self.saved_at = time.monotonic()
         self.last_figures: tuple[Tensor, Tensor] | None = None  # loss and gradient norm, still on the device
 
     def train(self, interruption: Interruption) -> None:
@@ -52,9 +54,17 @@ class Session(Generic[M, B]):
     @property
     def is_checkpoint_due(self) -> bool:
         """Whether to save before the next step: at every new best too, so that its weights can come back."""
-        step = self.state.step
-        is_time = step % self.config.checkpoints.every_steps == 0 or self.state.stopping.best_step == step
+        step, told = self.state.step, self.config.checkpoints
+        is_time = step % told.every_steps == 0 or self.state.stopping.best_step == step or self.is_marked_step
+        if told.every_minutes is not None:
+            is_time = is_time or time.monotonic() - self.saved_at >= told.every_minutes * 60
         return not self.is_saved and (is_time or self.is_finished)
+
+    @property
+    def is_marked_step(self) -> bool:
+        """Whether the config asks for a checkpoint here that is kept for good."""
+        every = self.config.checkpoints.mark_every_steps
+        return every is not None and self.state.step % every == 0
 
     def advance(self, interruption: Interruption) -> None:
         """Take one optimizer step. Until the update the weights are untouched, so it can be dropped at any point."""
@@ -93,13 +103,20 @@ class Session(Generic[M, B]):
         self.finite_figures()
         if not folder.exists():  # else this session began there, and has only evaluated since
             state.seconds = self.tracker.seconds
-            save_state(folder, self.model, self.stepper.optimizer, state, config=self.run.config)
+            save_state(
+                folder,
+                self.model,
+                self.stepper.optimizer,
+                state,
+                config=self.run.config,
+                marked=self.is_marked_step,
+            )
         best = state.stopping.best_step
         if best == state.step:
             self.run.mark_best(state.step, state.best_metrics)
         keep = () if best is None else (self.run.checkpoint(best).name,)
         prune_checkpoints(self.run.checkpoints, keep_last=self.config.checkpoints.keep_last, keep=keep)
-        self.is_saved = True
+        self.is_saved, self.saved_at = True, time.monotonic()
         self.tracker.restart_clock()
 
     def restore_best(self) -> None:

@@ -4,6 +4,7 @@ Weights, the optimizer's moments, and the counters. No random state: the data or
 pure functions of (seed, step).
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,17 @@ import torch
 from torch import Tensor, nn
 
 from groundup.errors import InputError
+from groundup.training.changes import difference
 from groundup.training.early_stopping import EarlyStopping
+from groundup.training.environment import environment
 from groundup.weights.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 FORMAT_VERSION = 1
 """Of training.json; a file of another version is refused."""
+PARTS = ("model", "optimizer", "training")
+"""The files of a checkpoint, all of which a run needs to go on from it."""
+EarlierConfigs = Callable[[], Sequence[dict[str, Any]]]
+"""Asked for the configs that a run had before; tuple, which returns (), where there were none."""
 
 
 @dataclass(kw_only=True)
@@ -37,12 +44,21 @@ class TrainingState:
     """Figures of the last evaluation."""
     best_metrics: dict[str, float] = field(default_factory=dict)
     """Figures of the best one."""
+    environment: dict[str, str | int] = field(default_factory=dict)
+    """What the checkpoint that this was read from was computed with; empty where none was."""
 
 
 def save_state(
-    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: TrainingState, *, config: dict[str, Any]
+    folder: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    state: TrainingState,
+    *,
+    config: dict[str, Any],
+    marked: bool = False,
 ) -> None:
     """Write a checkpoint: model.safetensors, optimizer.safetensors, training.json with the run's `config` in it."""
+    device = next(model.parameters()).device
     training = {
         "format_version": FORMAT_VERSION,
         "step": state.step,
@@ -52,10 +68,11 @@ def save_state(
         "metrics": state.metrics,
         "best_metrics": state.best_metrics,
         "stopping": state.stopping.state(),
+        "environment": environment(device),
         "config": config,
     }
     tensors = {"model": model.state_dict(), "optimizer": _optimizer_state(model, optimizer)}
-    save_checkpoint(folder, tensors=tensors, documents={"training": training})
+    save_checkpoint(folder, tensors=tensors, documents={"training": training}, marked=marked)
 
 
 def restore_state(
@@ -65,16 +82,25 @@ def restore_state(
     stopping: EarlyStopping,
     *,
     config: dict[str, Any],
+    earlier: EarlierConfigs = tuple,
 ) -> TrainingState:
     """Load a checkpoint into `model`, `optimizer` and `stopping`, and return the counters.
+
+    Args:
+        folder: the checkpoint.
+        model: gets its weights.
+        optimizer: gets its memory.
+        stopping: gets the best evaluation so far.
+        config: what config.json says.
+        earlier: what it said before recorded changes (`groundup.training.changes.earlier_configs`); asked if needed.
 
     Raises:
         InputError: a damaged checkpoint, or one made with another config; each is named.
     """
-    checkpoint = load_checkpoint(folder)
-    training = read_training(checkpoint, folder, config=config)
+    checkpoint = load_checkpoint(folder, only=PARTS)
+    training = read_training(checkpoint, folder, config=config, earlier=earlier)
     load_weights(checkpoint, folder, model)
-    _load_optimizer_state(checkpoint.tensors["optimizer"], model, optimizer)
+    _load_optimizer_state(checkpoint.tensors["optimizer"], folder, model, optimizer)
     stopping.restore(training["stopping"])
     return TrainingState(
         stopping=stopping,
@@ -84,11 +110,14 @@ def restore_state(
         evaluated_at=training["evaluated_at"],
         metrics=training["metrics"],
         best_metrics=training["best_metrics"],
+        environment=training.get("environment", {}),  # earlier versions did not write it
     )
 
 
-def read_training(checkpoint: Checkpoint, folder: Path, *, config: dict[str, Any]) -> dict[str, Any]:
-    """Return training.json of a checkpoint of the run with `config`.
+def read_training(
+    checkpoint: Checkpoint, folder: Path, *, config: dict[str, Any], earlier: EarlierConfigs = tuple
+) -> dict[str, Any]:
+    """Return training.json of a checkpoint of the run with `config`, or with one of the `earlier` ones.
 
     Raises:
         InputError: when it was written by another version, or made with another config: most fields change no shape,
@@ -100,10 +129,12 @@ def read_training(checkpoint: Checkpoint, folder: Path, *, config: dict[str, Any
         raise InputError(
             f"expected {folder} to be of format version {FORMAT_VERSION}, found {version}: use the version that made it"
         )
-    if difference := _difference(training["config"], config):
+    if (found := difference(training["config"], config)) and not any(
+        not difference(training["config"], other) for other in earlier()
+    ):
         raise InputError(
             f"expected {folder} to be a checkpoint of this run's config, found a checkpoint of another config: "
-            f"{difference}; restore config.json or start a new run"
+            f"{found}; restore config.json or start a new run"
         )
     return training
 
@@ -134,29 +165,21 @@ def _optimizer_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict
     }
 
 
-def _load_optimizer_state(tensors: dict[str, Tensor], model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+def _load_optimizer_state(
+    tensors: dict[str, Tensor], folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer
+) -> None:
     remembered: dict[str, dict[str, Tensor]] = {}
     for name_and_key, tensor in tensors.items():
         name, _, key = name_and_key.rpartition(".")
         remembered.setdefault(name, {})[key] = tensor
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     in_order = [names[id(parameter)] for group in optimizer.param_groups for parameter in group["params"]]
+    if lacking := sorted(remembered.keys() ^ set(in_order)):  # every step leaves a memory of every parameter
+        what = "nothing of it" if lacking[0] in in_order else "a memory of it, which the model has not"
+        raise InputError(
+            f"expected {folder / 'optimizer.safetensors'} to remember the optimizer's steps for each parameter of the "
+            f"model, found for {lacking[0]} {what}: remove {folder.name} and resume from the one before"
+        )
     described = optimizer.state_dict()  # its groups stay as the config made them
     described["state"] = {i: remembered[name] for i, name in enumerate(in_order) if name in remembered}
     optimizer.load_state_dict(described)  # puts each tensor where its parameter is
-
-
-def _difference(saved: object, current: object, where: str = "") -> str:
-    """Name the first field in which two configs differ, or return "".
-
-    Example:
-        >>> _difference({"model": {"d_model": 64}}, {"model": {"d_model": 128}})
-        'model.d_model is 64 there and 128 in config.json'
-    """
-    if isinstance(saved, dict) and isinstance(current, dict):
-        for name in [*saved, *(name for name in current if name not in saved)]:
-            path = f"{where}.{name}" if where else str(name)
-            if found := _difference(saved.get(name), current.get(name), path):
-                return found
-        return ""
-    return "" if saved == current else f"{where} is {saved!r} there and {current!r} in config.json"

@@ -15,11 +15,15 @@ from safetensors.torch import save_file
 
 from groundup.errors import InputError
 from groundup.weights.manifest import FILE_NAME, MANIFEST, damaged, sync_names, verify_manifest, write_manifest
+from groundup.weights.marks import is_marked, set_mark
 
 STEP_FOLDER = re.compile(r"step-\d+")
 """How the checkpoint after N steps is called, in the folder of a run's checkpoints."""
 UNFINISHED = ".unfinished"
 """Ending of a folder that is being written or removed; its name begins with a dot."""
+OTHER_NAMES = "other_names"
+"""The one metadata entry of a safetensors file: JSON from each tied name to the name that its tensor is stored under.
+One, because safetensors writes several in an order that changes from process to process."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,11 @@ class Checkpoint:
 
 
 def save_checkpoint(
-    folder: Path, *, tensors: Mapping[str, Mapping[str, torch.Tensor]], documents: Mapping[str, object]
+    folder: Path,
+    *,
+    tensors: Mapping[str, Mapping[str, torch.Tensor]],
+    documents: Mapping[str, object],
+    marked: bool = False,
 ) -> None:
     """Write `folder`: NAME.safetensors for each of `tensors`, NAME.json for each of `documents`, manifest.json.
 
@@ -45,6 +53,7 @@ def save_checkpoint(
         folder: must not exist.
         tensors: by name of the file, then by name of the tensor; from any device.
         documents: what JSON can hold.
+        marked: keep it for good, from the moment that it is there.
 
     Raises:
         InputError: the folder exists, the disk is full, or the place cannot be written. Nothing is left behind.
@@ -76,6 +85,8 @@ def save_checkpoint(
         for name, text in texts.items():
             (partial / name).write_text(text, encoding="utf-8")
         write_manifest(partial)
+        if marked:
+            set_mark(partial, marked=True)
         partial.rename(folder)
         sync_names(folder.parent)
     except (OSError, SafetensorError) as error:
@@ -101,8 +112,6 @@ def load_checkpoint(folder: Path, *, only: Collection[str] | None = None) -> Che
     Example: see `save_checkpoint`.
     """
     names = verify_manifest(folder, only=only)
-    if missing := set(only or ()) - {Path(name).stem for name in names}:
-        raise InputError(f"expected {', '.join(sorted(missing))} in {folder}, found no such file: use another")
     checkpoint = Checkpoint({}, {})
     for path in (folder / name for name in names):
         try:
@@ -175,10 +184,10 @@ def set_aside(folder: Path) -> Path:
 
 
 def prune_checkpoints(folder: Path, *, keep_last: int, keep: Collection[str] = ()) -> list[Path]:
-    """Remove all step-N of `folder` but the newest `keep_last` and those named in `keep`; return what was removed.
+    """Remove all step-N of `folder` but the newest `keep_last`, those named in `keep` and those that are marked.
 
-    A folder with a file missing or cut short does not count as one of the newest, so damage never costs the last
-    good checkpoint; it is removed when it is older than those.
+    Returns what was removed. Marked ones do not count as newest. A folder with a file missing or cut short does not
+    either, so damage never costs the last good checkpoint; it is removed when it is older than those.
 
     Raises:
         ValueError: `keep_last` below 1.
@@ -196,6 +205,8 @@ def prune_checkpoints(folder: Path, *, keep_last: int, keep: Collection[str] = (
     _remove_leftovers(folder)
     n_kept, removed = 0, []
     for path in _newest_first(folder):
+        if is_marked(path):
+            continue
         if n_kept >= keep_last and path.name not in keep:
             with suppress(OSError):  # what cannot be removed is no reason to stop a run
                 # Renamed first: a removal that is interrupted leaves no half checkpoint.
@@ -250,7 +261,8 @@ def _write_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
         is_shared = memory.nbytes() != tensor.numel() * tensor.element_size() or memory.data_ptr() in memories
         memories.add(memory.data_ptr())
         stored[name] = (tensor.clone() if is_shared else tensor).contiguous().cpu()
-    save_file(stored, path, metadata=other_names or None)  # {} makes a file that no reader accepts
+    metadata = {OTHER_NAMES: json.dumps(other_names)} if other_names else None  # {} makes a file that no reader accepts
+    save_file(stored, path, metadata=metadata)
     path.chmod(path.parent.stat().st_mode & 0o666)  # safetensors makes files that only their owner can read
 
 
@@ -259,6 +271,9 @@ def _read_tensors(path: Path) -> dict[str, torch.Tensor]:
         # Copied out of the mapped file: a file that changes later must not change them, and kernels see the same
         # alignment as in the run that saved them.
         tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - it is no dict
-        for name, stored_as in (file.metadata() or {}).items():
-            tensors[name] = tensors[stored_as]
+        told = file.metadata() or {}
+    # Files written before there was this entry have one for each name.
+    other_names = json.loads(told[OTHER_NAMES]) if told.keys() == {OTHER_NAMES} else told
+    for name, stored_as in other_names.items():
+        tensors[name] = tensors[stored_as]
     return tensors

@@ -47,7 +47,7 @@ def verify_manifest(folder: Path, *, only: Collection[str] | None = None, conten
         contents: compare checksums; False looks at names and sizes only, and reads nothing.
 
     Raises:
-        InputError: naming the file that is missing, cut short or altered.
+        InputError: naming the file that is missing, cut short or altered, or a name in `only` that is not listed.
 
     Example:
         >>> import tempfile
@@ -65,6 +65,8 @@ def verify_manifest(folder: Path, *, only: Collection[str] | None = None, conten
     """
     files = _read(folder)
     chosen = [name for name in files if only is None or Path(name).stem in only]
+    if missing := set(only or ()) - {Path(name).stem for name in chosen}:
+        raise InputError(f"expected {', '.join(sorted(missing))} in {folder}, found no such file: use another")
     for name in chosen:
         path, told = folder / name, files[name]
         try:

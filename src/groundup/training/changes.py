@@ -1,0 +1,204 @@
+"""Changes to the config of a run that goes on: which are possible, how they are stated, and where they are recorded."""
+
+import copy
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from groundup.configs.codec import to_dict
+from groundup.configs.run import RunConfig
+from groundup.errors import InputError
+from groundup.training.run_folder import Run, sealed, unsealed, write_atomically
+from groundup.training.schedules import learning_rate
+
+Changes = Mapping[str, tuple[object, object]]
+"""By the path of a field ("training.steps"): its old and its new value, as JSON has them."""
+
+FIXED = {
+    "data": "the run's tokens are made",
+    "model": "its weights are of this model",
+    "training.seed": "it decided the order of the text so far",
+    "training.optimizer.name": "its checkpoints hold the memory of this optimizer",
+}
+"""What cannot change, by the beginning of its path, and why."""
+_NO_EFFECT = ("training.log_every", "training.checkpoints.", "training.evaluation.", "training.health.watch_every")
+_LAST_BITS = ("training.batch_size", "training.accumulation_steps", "training.device", "training.compute.")
+
+
+def find_changes(before: RunConfig, after: RunConfig) -> dict[str, tuple[object, object]]:
+    """Return every field in which two configs differ.
+
+    Example:
+        >>> from groundup.configs import TrainConfig
+        >>> find_changes(RunConfig(), RunConfig(training=TrainConfig(steps=4_000)))
+        {'training.steps': (2000, 4000)}
+    """
+    old, new = _flat(to_dict(before)), _flat(to_dict(after))
+    return {path: (old[path], new[path]) for path in old if old[path] != new[path]}
+
+
+def check_changes(changes: Changes, after: RunConfig) -> None:
+    """Refuse what a run that has begun cannot change.
+
+    batch_size may be traded for accumulation_steps, as when memory is short: step N begins in the text after N times
+    their product, so with another product some text would come twice and some never.
+
+    Raises:
+        InputError: naming the field, its values and the reason.
+    """
+    for path, (old, new) in changes.items():
+        for beginning, reason in FIXED.items():
+            if path == beginning or path.startswith(f"{beginning}."):
+                raise InputError(
+                    f"expected {path} to stay {old!r}, found {new!r}: {reason}; start a new run with groundup train"
+                )
+    sizes = [
+        changes.get(f"training.{name}", (getattr(after.training, name),))[0]
+        for name in ("batch_size", "accumulation_steps")
+    ]
+    if sizes[0] * sizes[1] != after.training.sequences_per_step:  # type: ignore[operator] # both are integers
+        raise InputError(
+            f"expected training.batch_size * training.accumulation_steps to stay {sizes[0]} * {sizes[1]}, found "
+            f"{after.training.batch_size} * {after.training.accumulation_steps}: the place in the text follows from "
+            "it, so some would come twice; keep the product or start a new run with groundup train"
+        )
+
+
+def describe_changes(changes: Changes, before: RunConfig, after: RunConfig, *, step: int) -> str:
+    """Return one line: what changes from `step` on, and what follows for the learning rate and the results.
+
+    Example:
+        >>> from groundup.configs import TrainConfig
+        >>> before, after = RunConfig(), RunConfig(training=TrainConfig(steps=4_000, log_every=5))
+        >>> describe_changes(find_changes(before, after), before, after, step=500)
+        'changed at step 500: steps 2000 -> 4000, log_every 10 -> 5; the next learning rate is 0.0009767 instead of 0.0009047'
+    """  # noqa: E501 - the line is shown whole
+    told = [f"{path.removeprefix('training.')} {_word(old)} -> {_word(new)}" for path, (old, new) in changes.items()]
+    line = f"changed at step {step}: {', '.join(told)}"
+    rates = [learning_rate(step, config.training) for config in (before, after)]
+    if rates[0] != rates[1]:
+        line += f"; the next learning rate is {rates[1]:.4g} instead of {rates[0]:.4g}"
+    if all(path.startswith(_NO_EFFECT) and path != "training.evaluation.patience" for path in changes):
+        line += "; the weights will be the same"
+    elif all(path.startswith((*_NO_EFFECT, *_LAST_BITS)) for path in changes):
+        line += "; results may differ in the last bits"
+    return line
+
+
+def record_changes(run: Run, changes: Changes, *, step: int) -> Run:
+    """Append the changes to history.jsonl, then put them into config.json; return the run with that config.
+
+    In this order, a process that is killed in between leaves a record of what was never done, which is harmless; in the
+    other, it would leave a config that nothing explains.
+
+    Raises:
+        InputError: the disk is full, or the place cannot be written. The run is as it was.
+    """
+    known = _flat(run.config)
+    # A field that config.json lacks, because an earlier version wrote it, was null: `difference` takes both as equal.
+    fields = {path: [known.get(path), new] for path, (_, new) in changes.items()}
+    now = datetime.now().astimezone().isoformat(timespec="seconds")
+    config = copy.deepcopy(run.config)
+    for path, (_, new) in changes.items():
+        _put(config, path, new)
+    try:
+        _append(run, {"step": step, "time": now, "changes": fields})
+        write_atomically(run.path / "config.json", json.dumps(config, indent=2, ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise InputError(
+            f"expected to record changes in {run.path}, found: {error.strerror or error}; make room; nothing changed"
+        ) from None
+    return replace(run, config=config)
+
+
+def earlier_configs(run: Run) -> list[dict[str, Any]]:
+    """Return the configs that this run had before, newest first: config.json with the recorded changes undone.
+
+    Raises:
+        InputError: history.jsonl is damaged.
+    """
+    config, found = run.config, []
+    for record in reversed(read_history(run)):
+        flat = _flat(config)
+        if all(flat.get(path) == new for path, (_, new) in record["changes"].items()):  # else it was never done
+            config = copy.deepcopy(config)
+            for path, (old, _) in record["changes"].items():
+                _put(config, path, old)
+            found.append(config)
+    return found
+
+
+def read_history(run: Run) -> list[dict[str, Any]]:
+    """Return the recorded changes, oldest first: {"step", "time", "changes": {path: [old, new]}}.
+
+    A half line at the end, of a process that was killed, is left out.
+
+    Raises:
+        InputError: naming the line that is no record.
+    """
+    try:
+        text = run.history.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise InputError(f"expected to read {run.history}, found: {error.strerror}; make it readable") from None
+    records = []
+    for number, line in enumerate(text.splitlines(keepends=True), 1):
+        try:
+            records.append(unsealed(line))
+        except ValueError:
+            if not line.endswith("\n"):
+                break
+            raise InputError(
+                f"expected {run.history} as it was written, found line {number} damaged: restore it from a copy"
+            ) from None
+    return records
+
+
+def _append(run: Run, record: dict[str, object]) -> None:
+    with run.history.open("ab+") as file:
+        file.seek(0)
+        whole = file.read()
+        file.truncate(whole.rfind(b"\n") + 1)  # a half line is of a process that was killed here
+        file.write(sealed(record).encode())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def difference(saved: dict[str, Any], current: dict[str, Any]) -> str:
+    """Name the first field in which two configs differ, or return ""; a missing field is as good as null.
+
+    Example:
+        >>> difference({"model": {"d_model": 64}}, {"model": {"d_model": 128}})
+        'model.d_model is 64 there and 128 in config.json'
+    """
+    old, new = _flat(saved), _flat(current)
+    for path in [*old, *(path for path in new if path not in old)]:
+        if old.get(path) != new.get(path):
+            return f"{path} is {old.get(path)!r} there and {new.get(path)!r} in config.json"
+    return ""
+
+
+def _flat(config: dict[str, Any], where: str = "") -> dict[str, Any]:
+    """Return the leaves of nested dicts by path."""
+    leaves: dict[str, Any] = {}
+    for name, value in config.items():
+        if isinstance(value, dict):
+            leaves.update(_flat(value, f"{where}{name}."))
+        else:
+            leaves[f"{where}{name}"] = value
+    return leaves
+
+
+def _put(config: dict[str, Any], path: str, value: object) -> None:
+    *parts, name = path.split(".")
+    for part in parts:
+        config = config.setdefault(part, {})
+    config[name] = value
+
+
+def _word(value: object) -> str:
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
