@@ -32,3 +32,6 @@ class Task(Protocol[M, B]):
 
     def sample(self, model: M, step: int) -> str:
         """Return what the model makes at this point of the run, as text to look at; "" for nothing."""
+
+    def describe(self, batch: B) -> str:
+        """Return what is in one micro-batch for a person to read, a line for each example: for reports of a fault."""

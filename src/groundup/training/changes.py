@@ -3,7 +3,7 @@
 import copy
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -81,9 +81,10 @@ def describe_changes(changes: Changes, before: RunConfig, after: RunConfig, *, s
     rates = [learning_rate(step, config.training) for config in (before, after)]
     if rates[0] != rates[1]:
         line += f"; the next learning rate is {rates[1]:.4g} instead of {rates[0]:.4g}"
-    if all(path.startswith(_NO_EFFECT) and path != "training.evaluation.patience" for path in changes):
+    steering = "training.evaluation.patience"  # it decides where the run ends, and so which weights are the last
+    if all(path.startswith(_NO_EFFECT) and path != steering for path in changes):
         line += "; the weights will be the same"
-    elif all(path.startswith((*_NO_EFFECT, *_LAST_BITS)) for path in changes):
+    elif all(path.startswith((*_NO_EFFECT, *_LAST_BITS)) and path != steering for path in changes):
         line += "; results may differ in the last bits"
     return line
 
@@ -120,15 +121,33 @@ def earlier_configs(run: Run) -> list[dict[str, Any]]:
     Raises:
         InputError: history.jsonl is damaged.
     """
-    config, found = run.config, []
+    return [config for _, config in _undone(run)]
+
+
+def config_at(run: Run, step: int) -> dict[str, Any]:
+    """Return the config that the run had when it went on from `step`: config.json with later changes undone.
+
+    Raises:
+        InputError: history.jsonl is damaged.
+    """
+    config = run.config
+    for changed_at, before in _undone(run):
+        if changed_at <= step:
+            break
+        config = before
+    return config
+
+
+def _undone(run: Run) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Undo the recorded changes one by one, the newest first: the step of each, and the config before it."""
+    config = run.config
     for record in reversed(read_history(run)):
         flat = _flat(config)
         if all(flat.get(path) == new for path, (_, new) in record["changes"].items()):  # else it was never done
             config = copy.deepcopy(config)
             for path, (old, _) in record["changes"].items():
                 _put(config, path, old)
-            found.append(config)
-    return found
+            yield record["step"], config
 
 
 def read_history(run: Run) -> list[dict[str, Any]]:

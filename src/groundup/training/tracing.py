@@ -1,0 +1,272 @@
+"""Hooks on every module of a model that find where the first number that is not finite came from."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from groundup.tasks.task import Task
+from groundup.training.step_report import Cause, larger
+
+M = TypeVar("M", bound=nn.Module)
+B = TypeVar("B")
+
+SMALLER_STEPS = "take smaller steps: a lower learning_rate, a longer warmup, or a lower clip_norm"
+"""What helps where finite inputs and finite weights overflow."""
+EARLIER = "go back to an older checkpoint: these weights cannot be mended"
+"""What helps where the weights themselves are not finite."""
+
+
+@dataclass
+class _Call:
+    """One call of a module."""
+
+    name: str
+    """Of the module."""
+    inside: str | None
+    """The module whose code called it. None: the task did."""
+    gradient_is_bad: bool = False
+    """Whether the gradient of its output is not finite."""
+
+
+class Trace:
+    """Follows one step of `model`: forward through every module, backward through the gradients of their outputs.
+
+    Each input of a module is passed on as a view of itself. The numbers stay the same, and the gradient of the view is
+    what this one module contributes, where that of the input would be the sum over everything that reads it.
+
+    A module's own code is what it does besides calling its children: the module that is blamed is the innermost one
+    whose own code, or whose kernel, turned finite numbers into others.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+        self.cause: Cause | None = None
+        self.outputs: dict[str, float] = {}
+        self.micro_batch = 0
+        self._names = {id(module): name for name, module in model.named_modules()}
+        self._stack: list[_Call] = []
+        self._last_bad: _Call | None = None  # the first call, going backward, whose output has a bad gradient
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Attach the hooks while the block runs."""
+        handles: list[Any] = []
+        for module in self.model.modules():
+            handles += [
+                module.register_forward_pre_hook(self._before, with_kwargs=True),
+                module.register_forward_hook(self._after, with_kwargs=True),
+            ]
+        for name, parameter in self.model.named_parameters():
+            if parameter.requires_grad:
+                handles.append(parameter.register_hook(self._parameter_hook(name)))  # type: ignore[no-untyped-call]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def begin(self) -> None:
+        """Note that the next micro-batch begins, the backward pass of the last one being over."""
+        self.conclude()
+        self.micro_batch += 1
+        self._stack.clear()
+
+    def check_loss(self, loss: Tensor) -> None:
+        """Look at the loss of a micro-batch, which the task made from what the modules gave."""
+        if self.cause is None and not _is_finite(loss):
+            self._blame(
+                "loss",
+                "",
+                f"the loss is the first number that is not finite: {loss.item()}",
+                "every module's output was finite: the logits, or the sum over them, are too large",
+                SMALLER_STEPS,
+            )
+
+    def conclude(self) -> None:
+        """After the backward pass: blame what follows the first output with a bad gradient, if nothing was blamed."""
+        call = self._last_bad
+        if self.cause is not None or call is None:
+            return
+        where = "the loss" if call.inside is None else f"the code of {self._title(call.inside)}"
+        self._blame(
+            "backward",
+            call.name if call.inside is None else call.inside,
+            f"{where} gave the first gradient that is not finite, to the output of {self._title(call.name)}",
+            "the loss is finite: a function used there has no finite slope at what it was given (a root or logarithm "
+            "at 0, a division), or the slope overflows",
+            "keep its argument away from that point (an epsilon inside the root), or take smaller steps",
+        )
+
+    def _before(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
+        call = _Call(self._names[id(module)], self._stack[-1].name if self._stack else None)
+        if self.cause is None:
+            self._look_at_inputs(call, [*args, *kwargs.values()])
+        self._stack.append(call)
+        hook = self._input_hook(call)
+        return tuple(_seen(x, hook) for x in args), {name: _seen(x, hook) for name, x in kwargs.items()}
+
+    def _after(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: object) -> None:
+        call = self._stack.pop()
+        for tensor in _tensors(output):
+            largest = float(tensor.detach().abs().max()) if tensor.numel() else 0.0  # NaN if there is any
+            self.outputs[call.name] = larger(self.outputs.get(call.name, 0.0), largest)
+            if self.cause is None and not math.isfinite(largest):
+                self._blame_output(call.name, module, tensor, [*args, *kwargs.values()])
+            if tensor.requires_grad:
+                tensor.register_hook(self._output_hook(call))  # type: ignore[no-untyped-call]
+
+    def _look_at_inputs(self, call: _Call, inputs: Sequence[object]) -> None:
+        # A mask may hold -inf by right; NaN or +inf never is one's intention.
+        if not any(bool((torch.isnan(x) | torch.isposinf(x)).any()) for x in _tensors(inputs)):
+            return
+        if call.inside is None:
+            what, reason = "the batch itself is not finite", "no module had been called yet"
+            self._blame("forward", "", what, reason, "mend the data: what the task gives for this step")
+        else:
+            self._blame(
+                "forward",
+                call.inside,
+                f"the code of {self._title(call.inside)} gave the first numbers that are not finite, to {call.name}",
+                "the outputs of all modules called before were finite",
+                SMALLER_STEPS,
+            )
+
+    def _blame_output(self, name: str, module: nn.Module, output: Tensor, inputs: Sequence[object]) -> None:
+        broken = [(n, p) for n, p in module.named_parameters() if not _is_finite(p)]
+        bad_inputs = [x for x in _tensors(inputs) if not _is_finite(x)]
+        what = f"{self._title(name)} gave the first numbers that are not finite: {_counts(output)}"
+        rows = _rows(output)
+        if broken:
+            told = ", ".join(f"{n} holds {_counts(p)}" for n, p in broken[:3])
+            more = f", and {len(broken) - 3} more" if len(broken) > 3 else ""
+            self._blame("forward", name, what, f"its weights are not finite: {told}{more}", EARLIER, rows)
+        elif bad_inputs:
+            self._blame("forward", name, what, f"it was given {_counts(bad_inputs[0])}", SMALLER_STEPS, rows)
+        else:
+            sizes = [float(x.detach().abs().max()) for x in _tensors(inputs) if x.numel()]
+            given = f"its inputs (of a size up to {max(sizes):.3g})" if sizes else "its inputs"
+            parts = ", and all that its parts gave" if next(module.children(), None) is not None else ""
+            self._blame("forward", name, what, f"{given}, its weights{parts} were finite", SMALLER_STEPS, rows)
+
+    def _input_hook(self, call: _Call) -> Callable[[Tensor], None]:
+        def look(gradient: Tensor) -> None:
+            if self.cause is None and not call.gradient_is_bad and not _is_finite(gradient):
+                self._blame_backward(call.name, f"for its input: {_counts(gradient)}", _rows(gradient))
+
+        return look
+
+    def _output_hook(self, call: _Call) -> Callable[[Tensor], None]:
+        def look(gradient: Tensor) -> None:
+            if not _is_finite(gradient):
+                call.gradient_is_bad = True
+                self._last_bad = self._last_bad or call
+
+        return look
+
+    def _parameter_hook(self, name: str) -> Callable[[Tensor], None]:
+        def look(gradient: Tensor) -> None:
+            if self.cause is None and self._last_bad is None and not _is_finite(gradient):
+                owner, _, own = name.rpartition(".")
+                self._blame_backward(owner, f"for its {own}: {_counts(gradient)}")
+
+        return look
+
+    def _blame_backward(self, name: str, where: str, rows: tuple[int, ...] = ()) -> None:
+        self._blame(
+            "backward",
+            name,
+            f"{self._title(name)} gave the first gradient that is not finite, {where}",
+            "the loss, and the gradient of its output, are finite: its slope overflows or does not exist (a root or "
+            "logarithm at 0, a division)",
+            "keep its argument away from that point (an epsilon inside the root), or take smaller steps",
+            rows,
+        )
+
+    def _blame(self, phase: str, module: str, what: str, reason: str, advice: str, rows: tuple[int, ...] = ()) -> None:
+        told = f", in row{'s' * (len(rows) > 1)} {_listed(rows)}" if rows else ""
+        self.cause = Cause(
+            phase=phase,
+            module=module,
+            what=what + told,
+            reason=reason,
+            advice=advice,
+            micro_batch=self.micro_batch,
+            rows=rows,
+        )
+
+    def _title(self, name: str) -> str:
+        kind = type(self.model.get_submodule(name)).__name__
+        return f"{name} ({kind})" if name else f"the model ({kind})"
+
+
+class Watched(Generic[M, B]):
+    """A task that tells a trace when a micro-batch begins and what its loss is."""
+
+    def __init__(self, task: Task[M, B], trace: Trace) -> None:
+        self._task, self._trace = task, trace
+
+    def n_targets(self, batch: B) -> int:
+        """Return what the task returns."""
+        return self._task.n_targets(batch)
+
+    def loss(self, model: M, batch: B) -> Tensor:
+        """Return what the task returns."""
+        self._trace.begin()
+        loss = self._task.loss(model, batch)
+        self._trace.check_loss(loss)
+        return loss
+
+
+def _seen(value: object, hook: Callable[[Tensor], None]) -> object:
+    if not isinstance(value, Tensor) or not value.requires_grad:
+        return value
+    view = value.view_as(value)
+    view.register_hook(hook)  # type: ignore[no-untyped-call]
+    return view
+
+
+def _tensors(value: object) -> list[Tensor]:
+    """Return the tensors of floats in an argument or output: itself, or those in it."""
+    if isinstance(value, Tensor):
+        return [value] if value.is_floating_point() else []
+    if isinstance(value, dict):
+        value = list(value.values())
+    return [x for one in value for x in _tensors(one)] if isinstance(value, list | tuple) else []
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    return bool(torch.isfinite(tensor).all())
+
+
+def _counts(tensor: Tensor) -> str:
+    """Say how much of a tensor is not finite.
+
+    Example:
+        >>> _counts(torch.tensor([1.0, torch.nan, torch.inf, -torch.inf]))
+        '1 NaN and 2 infinite of 4'
+    """
+    nan, infinite = int(torch.isnan(tensor).sum()), int(torch.isinf(tensor).sum())
+    parts = [f"{n:,} {what}" for n, what in ((nan, "NaN"), (infinite, "infinite")) if n]
+    return f"{' and '.join(parts)} of {tensor.numel():,}"
+
+
+def _rows(tensor: Tensor) -> tuple[int, ...]:
+    """Return the rows of the batch, from 1, that are not finite; none where all of them are.
+
+    Example:
+        >>> _rows(torch.tensor([[0.0, 1.0], [torch.nan, 1.0], [0.0, 0.0]]))
+        (2,)
+    """
+    if tensor.ndim < 2:
+        return ()
+    bad = (~torch.isfinite(tensor)).flatten(1).any(1).nonzero().flatten().tolist()
+    return () if len(bad) == tensor.shape[0] else tuple(i + 1 for i in bad)
+
+
+def _listed(rows: tuple[int, ...], most: int = 4) -> str:
+    return ", ".join(map(str, rows[:most])) + (", …" if len(rows) > most else "")
