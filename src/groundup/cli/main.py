@@ -11,15 +11,20 @@ from groundup.errors import InputError
 
 COMMANDS: dict[str, str] = {
     "demo": "train a small GPT on stories, about two minutes, and let it write",
+    "plan": "what a recipe will need: parameters, compute, memory, time",
     "train": "train a recipe: groundup train shakespeare-char",
-    "resume": "go on with a run that was interrupted",
+    "resume": "go on with a run that was interrupted, or with a finished one: --training.steps",
+    "checkpoints": "the checkpoints of a run; mark some to keep",
+    "verify-resume": "prove here that a killed run ends in the same bits",
+    "profile": "where the time of a training step goes, with a trace",
     "generate": "write text with a trained run",
     "evaluate": "loss, perplexity and bits per byte on validation text",
+    "replay": "take a step of a run again and look into it",
     "data": "the corpora: what they are and where they were found",
     "doctor": "what this machine has, and what is missing",
     "verify": "prove the parts against outside references",
 }
-TRAINING = ("demo", "train", "resume", "evaluate")
+TRAINING = ("demo", "plan", "train", "profile", "resume", "replay", "evaluate")
 USAGE = "usage: groundup COMMAND [OPTIONS]     groundup COMMAND --help     --version     --debug (show tracebacks)"
 
 
@@ -62,10 +67,10 @@ def _dispatch(arguments: list[str]) -> int:
         # OpenMP threads that spin while they wait take the core from the thread they wait for as soon as anything else
         # runs on the machine: a step has been seen to take 20 times as long. Read once, when torch is imported.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    command: Callable[[list[str]], int] = importlib.import_module(f"groundup.cli.{name}").command
+    command: Callable[[list[str]], int] = importlib.import_module(f"groundup.cli.{name.replace('-', '_')}").command
     return command(rest)
 
 
 def _help() -> str:
-    rows = "\n".join(f"  {name:<10}{text}" for name, text in COMMANDS.items())
+    rows = "\n".join(f"  {name:<15}{text}" for name, text in COMMANDS.items())
     return f"groundup {__version__}: GPT from the ground up\n\n{USAGE}\n\n{rows}"

@@ -1,5 +1,6 @@
 """From a config to what `fit` needs: the tokenizer, the token files, the model and the task of one run."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -49,11 +50,13 @@ def prepare_data(run: Run, config: DataConfig, *, report: Callable[[str], None] 
     """
     if not run.tokenizer.exists():
         report(f"making the tokenizer ({config.tokenizer}) …")
+        _remove(run.path.glob(f".{run.tokenizer.name}.*"))
         make_tokenizer(config).save(run.tokenizer)
     tokenizer = load_tokenizer(run.tokenizer)
     if not run.tokens.exists():
         corpus = find_corpus(config.corpus, max_bytes=config.max_bytes)
         report(f"encoding {corpus.name} …")
+        _remove(run.path.glob(f".{run.tokens.name}.*.partial"))
         prepare_tokens(corpus, tokenizer, run.tokens, validation_fraction=config.validation_fraction)
     train = open_tokens(run.tokens, "train", tokenizer=tokenizer)
     validation = open_tokens(run.tokens, "validation", tokenizer=tokenizer)
@@ -120,6 +123,12 @@ def build_task(config: RunConfig, prepared: Prepared) -> LanguageModeling:
         floor=prepared.floor,
         end_id=prepared.end_id,
     )
+
+
+def _remove(leftovers: Iterator[Path]) -> None:
+    """Remove what a process left that was killed while it prepared this run; no other one can be at it now."""
+    for path in leftovers:
+        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def _corpus(config: DataConfig) -> Corpus:

@@ -30,6 +30,7 @@ class Session(Generic[M, B]):
 
     def train(self, interruption: Interruption) -> None:
         """Train to the end. Each part asks what is due, so a session may begin between any two of them."""
+        self.prune()
         while True:
             if self.is_evaluation_due:
                 self.evaluate(interruption)
@@ -111,13 +112,17 @@ class Session(Generic[M, B]):
                 config=self.run.config,
                 marked=self.is_marked_step,
             )
-        best = state.stopping.best_step
-        if best == state.step:
+        if state.stopping.best_step == state.step:
             self.run.mark_best(state.step, state.best_metrics)
-        keep = () if best is None else (self.run.checkpoint(best).name,)
-        prune_checkpoints(self.run.checkpoints, keep_last=self.config.checkpoints.keep_last, keep=keep)
+        self.prune()
         self.is_saved, self.saved_at = True, time.monotonic()
         self.tracker.restart_clock()
+
+    def prune(self) -> None:
+        """Remove the checkpoints that are no longer kept, and what a process that was killed in a save has left."""
+        best = self.state.stopping.best_step
+        keep = () if best is None else (self.run.checkpoint(best).name,)
+        prune_checkpoints(self.run.checkpoints, keep_last=self.config.checkpoints.keep_last, keep=keep)
 
     def restore_best(self) -> None:
         """Load the best weights back into the model, and the figures that go with them."""

@@ -1,0 +1,38 @@
+"""A run that is killed by SIGKILL, anywhere and often, ends in the same bits as one that is not."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from groundup.training.launch import start
+from groundup.training.run_folder import Run
+from tests.training.killed_runs import STEPS, config, killed_until_done, outcome, write_corpus
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork and no SIGKILL")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("whole")
+    return start(config(write_corpus(folder)), folder / "run", console=Console(quiet=True)).run
+
+
+def begun(whole: Run, folder: Path) -> Run:
+    """Return a run of the same config of which nothing was done yet."""
+    return Run.create(folder / "run", config(whole.path.parent / "text.txt"))
+
+
+def test_killed_at_every_event_of_a_session(whole: Run, tmp_path: Path):
+    run = begun(whole, tmp_path)
+    # A session opens, renames and forces to disk some 30 files before its first step, and some 15 for each save: by
+    # the time that one of them lives long enough to finish, the sessions have died at each of these places.
+    assert killed_until_done(run.path, "events", 1) > 40
+    assert outcome(run, STEPS) == outcome(whole, STEPS)
+
+
+def test_killed_at_random_moments(whole: Run, tmp_path: Path):
+    run = begun(whole, tmp_path)
+    assert killed_until_done(run.path, "moments", 6) > 0
+    assert outcome(run, STEPS) == outcome(whole, STEPS)
