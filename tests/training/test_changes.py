@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from tests.training.killed_runs import config as whole_config
+from tests.training.killed_runs import write_corpus
 
 from groundup.configs import OptimizerConfig, RunConfig, TrainConfig, from_dict, to_dict
 from groundup.errors import InputError
@@ -23,8 +25,6 @@ from groundup.training.changes import (
 )
 from groundup.training.launch import load_run, resume, start
 from groundup.training.run_folder import Run
-from tests.training.killed_runs import config as whole_config
-from tests.training.killed_runs import write_corpus
 
 QUIET = Console(quiet=True)
 
@@ -103,9 +103,10 @@ def test_a_process_killed_between_record_and_config_leaves_a_run_that_goes_on(
     def die(*_: object) -> None:
         raise SystemExit
 
-    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+    with monkeypatch.context() as patch:
         patch.setattr("groundup.training.changes.write_atomically", die)
-        resume(run.path, config=after, console=QUIET)
+        with pytest.raises(SystemExit):
+            resume(run.path, config=after, console=QUIET)
     assert len(read_history(run)) == 1
     assert earlier_configs(Run.open(run.path)) == []  # it never came to be
     assert "changed" not in resumed(run.path, before)
@@ -149,9 +150,10 @@ def test_a_full_disk_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
     def refuse(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    with monkeypatch.context() as patch, pytest.raises(InputError, match=r"No space left on device; make room"):
+    with monkeypatch.context() as patch:
         patch.setattr("os.fsync", refuse)
-        resume(run.path, config=config(tmp_path, steps=9), console=QUIET)
+        with pytest.raises(InputError, match=r"No space left on device; make room"):
+            resume(run.path, config=config(tmp_path, steps=9), console=QUIET)
     assert whole.read_text() == before
     resumed(run.path, config(tmp_path, steps=9))
     assert run.checkpoint(9).is_dir()

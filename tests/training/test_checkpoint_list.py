@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from tests.training.killed_runs import config, write_corpus
 
 from groundup.cli.main import main
 from groundup.training.checkpoint_list import list_checkpoints
 from groundup.training.launch import start
 from groundup.training.run_folder import Run
-from tests.training.killed_runs import config, write_corpus
 
 
 @pytest.fixture

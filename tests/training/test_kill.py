@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from tests.training.killed_runs import STEPS, config, killed_until_done, outcome, write_corpus
 
 from groundup.training.launch import start
 from groundup.training.run_folder import Run
-from tests.training.killed_runs import STEPS, config, killed_until_done, outcome, write_corpus
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork and no SIGKILL")
 

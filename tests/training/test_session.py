@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from tests.training.killed_runs import config as whole_config
+from tests.training.killed_runs import write_corpus
 
 from groundup.configs import CheckpointConfig, RunConfig
 from groundup.training import session
 from groundup.training.launch import resume, start
 from groundup.training.run_folder import Run
 from groundup.weights.marks import is_marked, set_mark
-from tests.training.killed_runs import config as whole_config
-from tests.training.killed_runs import write_corpus
 
 QUIET = Console(quiet=True)
 

@@ -1,4 +1,6 @@
-"""A session of a run in a process of its own, which kills itself where it is told to: python -m groundup.training.killed.
+"""A session of a run, in a process of its own, that kills itself where it is told to.
+
+    python -m groundup.training.killed RUN [step|save|evaluation NUMBER]
 
 SIGKILL cannot be caught: nothing is flushed, closed or cleaned up. From inside, it can be sent at an exact instant.
 """
@@ -16,50 +18,44 @@ from groundup.training.step import Stepper
 from groundup.training.tracking import Tracker
 
 
-def die(*_: object) -> None:
+def die() -> None:
     """End this process at once."""
     os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
 
 
 def die_at(moment: str, step: int) -> None:
-    """Let this process die at a moment (step, save, evaluation) of step number `step`, counted from 1."""
-    update, save_state, record_evaluation, fsync = (
-        Stepper.update,
-        session.save_state,
-        Tracker.record_evaluation,
-        os.fsync,
-    )
+    """Let this process die in step number `step` (from 1), or in the save or the evaluation after it."""
+    owner: Any
+    owner, name = {
+        "step": (Stepper, "update"),
+        "save": (session, "save_state"),
+        "evaluation": (Tracker, "record_evaluation"),
+    }[moment]
+    whole = getattr(owner, name)
 
-    def update_or_die(self: Stepper[Any, Any], number: int) -> float:
-        if number + 1 == step:
+    def cut_short(first: Any, *given: Any, **named: Any) -> Any:  # noqa: ANN401 - passed on as they are
+        if moment == "save" and first.name == f"step-{step}":
+            _die_at_second_sync()
+        elif moment != "save" and given[0] + (moment == "step") == step:  # the loop counts its steps from 0
             die()
-        return update(self, number)
+        return whole(first, *given, **named)
 
-    def save_or_die(folder: Path, *given: Any, **named: Any) -> None:  # noqa: ANN401 - passed on as they are
-        n_files = 0
+    setattr(owner, name, cut_short)
 
-        def fsync_or_die(descriptor: int) -> None:
-            nonlocal n_files
-            n_files += 1
-            if n_files == 2:  # one file is on disk, the others are not, there is no manifest
-                die()
-            fsync(descriptor)
 
-        if folder.name == f"step-{step}":
-            os.fsync = fsync_or_die
-        save_state(folder, *given, **named)
+def _die_at_second_sync() -> None:
+    """Die when one file of a checkpoint is on disk and the others are not, before there is a manifest."""
+    n_files, fsync = 0, os.fsync
+    system: Any = os
 
-    def record_or_die(self: Tracker, number: int, *given: Any, **named: Any) -> None:  # noqa: ANN401 - passed on
-        if number == step:
+    def fsync_or_die(file: Any) -> None:  # noqa: ANN401 - passed on as it is
+        nonlocal n_files
+        n_files += 1
+        if n_files == 2:
             die()
-        record_evaluation(self, number, *given, **named)
+        fsync(file)
 
-    if moment == "step":
-        Stepper.update = update_or_die  # type: ignore[method-assign]
-    elif moment == "save":
-        session.save_state = save_or_die
-    else:
-        Tracker.record_evaluation = record_or_die  # type: ignore[method-assign]
+    system.fsync = fsync_or_die
 
 
 if __name__ == "__main__":

@@ -109,7 +109,7 @@ def choose_kills(config: RunConfig, seed: int) -> tuple[tuple[str, int], ...]:
         >>> choose_kills(shorten(RunConfig(), 24), seed=0)
         (('step', 7), ('save', 12), ('evaluation', 18))
     """
-    steps, chance = config.training.steps, random.Random(seed)  # noqa: S311 - no secret
+    steps, chance = config.training.steps, random.Random(seed)
     saves = [step for step in range(steps) if step % config.training.checkpoints.every_steps == 0]
     evaluations = [step for step in range(steps + 1) if step % config.training.evaluation.every_steps == 0]
     third = steps // 3
