@@ -1,5 +1,6 @@
 """Language modelling: the step's data does not depend on how it is cut, losses are sums, samples and floors."""
 
+import json
 import math
 from pathlib import Path
 
@@ -189,3 +190,21 @@ def test_what_a_document_teaches_does_not_depend_on_its_neighbours(tmp_path: Pat
         (tmp_path / str(end_id)).mkdir()
     assert reached(0) == [False, False, False, True, True, True, True, True]
     assert reached(None) == [True] * 8
+
+
+def test_a_batch_is_described_row_by_row(tmp_path: Path):
+    task = language_modeling(tmp_path, batch_size=3)
+    batch = task.train_batch(0)[0]
+    lines = task.describe(batch).split("\n")
+    assert len(lines) == 3
+    for i, (line, inputs, targets) in enumerate(zip(lines, batch.inputs, batch.targets, strict=True), 1):
+        label, _, text = line.partition("  ")
+        assert label == f"row {i}"
+        assert json.loads(text) == CHARACTERS.decode([*inputs.tolist(), int(targets[-1])])
+
+
+def test_a_huge_batch_is_described_in_part(tmp_path: Path):
+    task = language_modeling(tmp_path, batch_size=100)
+    lines = task.describe(task.train_batch(0)[0]).split("\n")
+    assert len(lines) == 65
+    assert lines[-1] == "… 36 more rows"

@@ -3,6 +3,7 @@
 Shapes: B batch, T positions, V vocabulary.
 """
 
+import json
 import math
 from dataclasses import dataclass
 
@@ -25,6 +26,8 @@ LOGITS_AT_ONCE = 1 << 25
 """Numbers that evaluation may hold as logits: 128 MB in float32."""
 EPOCHS_IN_A_STEP = 1_000
 """Most times that one step may see the whole text: a larger batch is a slip, and dealing it would take for ever."""
+DESCRIBED_ROWS, DESCRIBED_CHARACTERS = 64, 4_000
+"""How much of a micro-batch `describe` spells out: all of it at the usual sizes."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,14 @@ class LanguageModeling:
         steps = decode(model, [self._prompt], config, end_id=end_id, vocab_size=n_ids)
         drawn = [one.token for step in steps for one in step]
         return self.tokenizer.decode([token for token in [*self._prompt, *drawn] if token != end_id])
+
+    def describe(self, batch: TokenBatch) -> str:
+        """Return the text of each window, its last target included: quoted, so that a line break shows as \\n."""
+        n_rows = len(batch.inputs)
+        windows = torch.cat([batch.inputs, batch.targets[:, -1:]], dim=1)[:DESCRIBED_ROWS].tolist()  # [B, T + 1]
+        texts = [json.dumps(self.tokenizer.decode(ids), ensure_ascii=False) for ids in windows]
+        lines = [f"row {i}  {text[:DESCRIBED_CHARACTERS]}" for i, text in enumerate(texts, 1)]
+        return "\n".join([*lines, *([f"… {n_rows - len(lines)} more rows"] if n_rows > len(lines) else [])])
 
     def _nats_per_token(self, bits_per_byte: float) -> float:
         targets = self._validation[1:]
