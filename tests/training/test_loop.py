@@ -118,7 +118,7 @@ class StopsAt:
         return self._task.sample(model, step)
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "adamw_by_hand"])
+@pytest.mark.parametrize("optimizer", ["adamw", "adamw_by_hand", "muon"])
 def test_a_run_that_was_stopped_equals_one_that_was_not_to_the_bit(tmp_path: Path, task: MakeTask, optimizer: str):
     config = replace(CONFIG, optimizer=OptimizerConfig(name=optimizer))
     whole = Run.create(tmp_path / "whole", config)
@@ -423,10 +423,10 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_is_not_saved(tmp_path: Path
     model = small_model()
     model.blocks[1].feed_forward.up.weight.data[0, 0] = float("nan")
     with pytest.raises(
-        InputError, match=r"expected finite numbers, found loss nan at step 1: start a new run, .*learning_rate.*--out$"
+        InputError, match=r"^expected finite numbers, found loss nan at step 1: blocks\.1\.feed_forward\.up"
     ):
         fit(model, task(CONFIG), CONFIG, run)
-    assert run.checkpoint_steps() == []
+    assert run.checkpoint_steps() == []  # weights that are not finite are of no use to anyone
 
 
 def test_bfloat16_trains_with_weights_in_float32(tmp_path: Path, task: MakeTask):

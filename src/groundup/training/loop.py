@@ -50,6 +50,8 @@ class Outcome:
     """Time spent, earlier sessions included."""
     interrupted: bool = False
     """Ctrl-C ended it: a checkpoint of the last whole step was saved."""
+    skipped: int = 0
+    """Steps that were left out because their loss or gradient was not finite."""
     stopped_early: bool = False
     """Patience ended it: the model holds the best weights."""
 
@@ -152,5 +154,6 @@ def _outcome(session: Session[Any, Any], *, interrupted: bool) -> Outcome:
         best_loss=stopping.best_loss,
         seconds=session.tracker.seconds,
         interrupted=interrupted,
+        skipped=state.skipped,
         stopped_early=not interrupted and state.step < session.config.steps,
     )

@@ -123,6 +123,11 @@ class Run:
         return self.path / "metrics.jsonl"
 
     @property
+    def health(self) -> Path:
+        """What the monitor said, one JSON object a line; there when it had anything to say."""
+        return self.path / "health.jsonl"
+
+    @property
     def loss_curve(self) -> Path:
         """The picture of metrics.jsonl."""
         return self.path / "loss.png"

@@ -1,16 +1,20 @@
 """One session of a run: steps, evaluations and checkpoints as they fall due, from where it stood to its end."""
 
+import math
 import time
 from typing import Generic, TypeVar
 
-from torch import Tensor, nn
+import torch
+from torch import nn
 
 from groundup.errors import InputError
 from groundup.training.devices import autocast
+from groundup.training.fault import diagnose, report_fault
 from groundup.training.interruption import Interruption
+from groundup.training.monitor import Monitor
 from groundup.training.run_folder import Run
 from groundup.training.state import TrainingState, load_weights, save_state
-from groundup.training.step import Stepper
+from groundup.training.step import Gradient, Stepper
 from groundup.training.tracking import Tracker, check_finite
 from groundup.weights.checkpoint import load_checkpoint, prune_checkpoints
 
@@ -26,7 +30,9 @@ class Session(Generic[M, B]):
         self.model, self.task, self.config, self.device = stepper.model, stepper.task, stepper.config, stepper.device
         self.is_saved = True  # nothing has happened yet that a checkpoint lacks
         self.saved_at = time.monotonic()
-        self.last_figures: tuple[Tensor, Tensor] | None = None  # loss and gradient norm, still on the device
+        self.monitor = Monitor(self.model, self.config)
+        if state.monitor is not None:
+            self.monitor.restore(state.monitor)
 
     def train(self, interruption: Interruption) -> None:
         """Train to the end. Each part asks what is due, so a session may begin between any two of them."""
@@ -71,20 +77,49 @@ class Session(Generic[M, B]):
         """Take one optimizer step. Until the update the weights are untouched, so it can be dropped at any point."""
         state, config = self.state, self.config
         gradient = self.stepper.gradient(state.step)
+        # Waits for the device at every step: a step that would ruin the weights must be known before it is taken.
+        loss, norm = gradient.loss.item(), gradient.norm.item()
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            self.refuse(gradient, interruption)
+            return
         with interruption.deferred():
+            number = state.step + 1  # as metrics.jsonl counts
+            advice = [*self.monitor.observe(number, loss, norm), *self.monitor.before_update(number)]
             rate = self.stepper.update(state.step)
-            state.step += 1
-            state.tokens += gradient.n_targets
-            self.is_saved, self.last_figures = False, (gradient.loss, gradient.norm)
-            self.tracker.advance(state.step, gradient.n_targets)
-            if state.step % config.log_every == 0 or state.step in (1, config.steps):
-                found = self.finite_figures()
-                self.tracker.record_step(state.step, **found, learning_rate=rate, tokens=state.tokens)
+            advice += self.monitor.after_update(number, rate)
+            state.step, state.tokens, self.is_saved = number, state.tokens + gradient.n_targets, False
+            self.tracker.advance(number, gradient.n_targets)
+            if number % config.log_every == 0 or number in (1, config.steps):
+                self.tracker.record_step(
+                    number,
+                    loss=loss,
+                    gradient_norm=norm,
+                    learning_rate=rate,
+                    tokens=state.tokens,
+                    skipped=state.skipped,
+                )
+            is_watched = self.monitor.is_watched(number)
+            self.tracker.record_health(advice, self.monitor.figures() if is_watched else {})
+
+    def refuse(self, gradient: Gradient, interruption: Interruption) -> None:
+        """Report on a step whose loss or gradient is not finite; then stop before it is taken, or leave it out."""
+        state, health = self.state, self.config.health
+        report = diagnose(self.stepper, state.step, seen=gradient)
+        stopped = report_fault(self.run, report, self.tracker.say)
+        if health.on_non_finite == "stop" or state.skipped >= health.max_skips:
+            if all(bool(torch.isfinite(p).all()) for p in self.model.parameters()):
+                self.save()  # so that replay, and a resume with other settings, begin right here
+            raise InputError(stopped)
+        with interruption.deferred():
+            state.step, state.skipped, self.is_saved = state.step + 1, state.skipped + 1, False
+            self.tracker.advance(state.step, 0)
+            self.tracker.say(
+                f"step {state.step} was left out: {state.skipped} of at most {health.max_skips}", "bold red"
+            )
 
     def evaluate(self, interruption: Interruption) -> None:
         """Measure, sample, and see whether this is the best so far."""
         state = self.state
-        self.finite_figures()
         with autocast(self.device, self.config.precision):
             metrics = self.task.evaluate(self.model)
         check_finite(state.step, **metrics)
@@ -101,9 +136,8 @@ class Session(Generic[M, B]):
         state, folder = self.state, self.run.checkpoint(self.state.step)
         if self.is_saved:
             return
-        self.finite_figures()
         if not folder.exists():  # else this session began there, and has only evaluated since
-            state.seconds = self.tracker.seconds
+            state.seconds, state.monitor = self.tracker.seconds, self.monitor.state()
             save_state(
                 folder,
                 self.model,
@@ -140,11 +174,3 @@ class Session(Generic[M, B]):
             return
         load_weights(checkpoint, folder, self.model)
         state.metrics = state.best_metrics
-
-    def finite_figures(self) -> dict[str, float]:
-        """Return the last step's loss and gradient norm, which waits for the device, or stop if they are not finite."""
-        if self.last_figures is None:
-            return {}
-        loss, norm = (figure.item() for figure in self.last_figures)
-        check_finite(self.state.step, loss=loss, gradient_norm=norm)
-        return {"loss": loss, "gradient_norm": norm}

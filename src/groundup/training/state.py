@@ -44,6 +44,10 @@ class TrainingState:
     """Figures of the last evaluation."""
     best_metrics: dict[str, float] = field(default_factory=dict)
     """Figures of the best one."""
+    skipped: int = 0
+    """Steps that were left out because their loss or gradient was not finite."""
+    monitor: dict[str, Any] | None = None
+    """What `Monitor.state` returned. None: nothing has been watched yet."""
     environment: dict[str, str | int] = field(default_factory=dict)
     """What the checkpoint that this was read from was computed with; empty where none was."""
 
@@ -68,6 +72,8 @@ def save_state(
         "metrics": state.metrics,
         "best_metrics": state.best_metrics,
         "stopping": state.stopping.state(),
+        "skipped": state.skipped,
+        "monitor": state.monitor,
         "environment": environment(device),
         "config": config,
     }
@@ -110,7 +116,9 @@ def restore_state(
         evaluated_at=training["evaluated_at"],
         metrics=training["metrics"],
         best_metrics=training["best_metrics"],
-        environment=training.get("environment", {}),  # earlier versions did not write it
+        skipped=training.get("skipped", 0),  # earlier versions wrote none of the three
+        monitor=training.get("monitor"),
+        environment=training.get("environment", {}),
     )
 
 

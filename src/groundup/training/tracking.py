@@ -2,14 +2,19 @@
 
 import math
 import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
 from types import TracebackType
 
 from rich.console import Console
 
 from groundup.configs.training import TrainConfig
 from groundup.errors import InputError
+from groundup.training.advice_log import AdviceLog
 from groundup.training.loss_curve import draw_loss_curve
 from groundup.training.metrics import MetricsLog
+from groundup.training.monitor import Advice
 from groundup.training.progress import Meter, TrainingDisplay
 from groundup.training.run_folder import Run, write_atomically
 
@@ -44,6 +49,8 @@ class Tracker:
         from torch.utils.tensorboard import SummaryWriter  # only a run that trains needs it
 
         self._run, self._floor = run, floor
+        self._step = step
+        self._advice = AdviceLog(run.health, step=step)
         self._log = MetricsLog(run.metrics, step=step, evaluated_at=evaluated_at)
         self._events = SummaryWriter(log_dir=str(run.path), purge_step=step + 1, flush_secs=30)
         self._display = TrainingDisplay(console, n_steps=config.steps, step=step)
@@ -58,22 +65,24 @@ class Tracker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._display.__exit__(kind, error, trace)
-        self._log.close()
-        self._events.close()
-        self.draw()
+        with ExitStack() as closing:  # on a full disk each of them may fail: the others are closed all the same
+            closing.callback(self.draw)
+            closing.callback(self._events.close)
+            closing.callback(self._log.close)
+            self._display.__exit__(kind, error, trace)
 
     @property
     def seconds(self) -> float:
         """Time spent on the run, earlier sessions included."""
         return time.perf_counter() - self._started
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, style: str | None = None) -> None:
         """Show one line."""
-        self._display.say(text)
+        self._display.say(text, style=style)
 
     def advance(self, step: int, n_tokens: int) -> None:
         """Count a finished step."""
+        self._step = step
         self._meter.add(n_tokens)
         self._display.advance(step)
 
@@ -81,8 +90,10 @@ class Tracker:
         """Leave what was done since the last record out of the tokens per second."""
         self._meter.restart()
 
-    def record_step(self, step: int, *, loss: float, gradient_norm: float, learning_rate: float, tokens: int) -> None:
-        """Record figures of a training step; `tokens` is the number learned from since the run began."""
+    def record_step(
+        self, step: int, *, loss: float, gradient_norm: float, learning_rate: float, tokens: int, skipped: int = 0
+    ) -> None:
+        """Record figures of a training step; `tokens` learned from and steps `skipped` count from the run's begin."""
         rate = self._meter.rate()
         figures = {
             "loss": loss,
@@ -91,11 +102,20 @@ class Tracker:
             "tokens": tokens,
             "tokens_per_second": round(rate, 1),
             "seconds": round(self.seconds, 3),
+            **({"skipped": skipped} if skipped else {}),
         }
         self._log.write("train", step, figures)
         for name in ("loss", "learning_rate", "gradient_norm", "tokens_per_second"):
             self._events.add_scalar(f"train/{name}", figures[name], step)
         self._display.show_step(step, loss=loss, tokens_per_second=rate)
+
+    def record_health(self, advice: Sequence[Advice], figures: dict[str, float]) -> None:
+        """Record what the monitor has to say, in health.jsonl and on the display, and what it measured."""
+        for one in advice:
+            self._advice.write(asdict(one))
+            self._display.say(f"step {one.step}: {one.text}", style="yellow")
+        for name, value in figures.items():
+            self._events.add_scalar(f"health/{name}", value, self._step)
 
     def record_evaluation(self, step: int, metrics: dict[str, float], sample: str, *, best_step: int | None) -> None:
         """Record figures on validation data, and what the model wrote."""
