@@ -90,9 +90,10 @@ def test_a_file_system_without_locks_is_named_and_used(tmp_path: Path, monkeypat
     assert told == [f"no lock on {tmp_path} (No locks available): take care that no other process trains it"]
 
 
-def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    def refuse(*_: object, **__: object) -> str:
+def test_on_a_full_disk_the_lock_holds_unsigned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("json.dumps", refuse)
-    assert "No space left on device; make room, then resume" in refusal(tmp_path)
+    monkeypatch.setattr("os.write", refuse)
+    with locked(tmp_path):
+        assert "by another process: wait" in refusal(tmp_path)

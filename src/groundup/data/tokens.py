@@ -54,7 +54,8 @@ class TokenFile:
         found = sha256_of(self.path)
         if found != self.sha256:
             raise InputError(
-                f"expected {self.path} to have SHA-256 {self.sha256}, found {found}: it is damaged, prepare it again"
+                f"expected {self.path} to have SHA-256 {self.sha256}, found {found}: it or {DESCRIPTION} is damaged; "
+                f"remove {self.path.parent} and prepare it again, as groundup resume does"
             )
 
 

@@ -26,6 +26,7 @@ from groundup.training.changes import (
 from groundup.training.devices import choose_device
 from groundup.training.loop import Outcome, fit
 from groundup.training.metrics import set_damaged_lines_aside
+from groundup.training.one_report import one_report
 from groundup.training.preparation import Prepared, build_model, build_task, prepare_data
 from groundup.training.progress import say
 from groundup.training.run_folder import Best, Run
@@ -222,6 +223,17 @@ def _choose_checkpoint(run: Run, report: Callable[[str], None]) -> tuple[Path, B
 
 
 def _train(run: Run, config: RunConfig, console: Console) -> Outcome:
+    try:
+        with one_report():
+            return _prepare_and_fit(run, config, console)
+    except OSError as error:
+        raise InputError(
+            f"expected to read and write in {run.path}, found: {error.strerror or error}; earlier checkpoints are as "
+            "they were: make room or make it writable, then try again"
+        ) from None
+
+
+def _prepare_and_fit(run: Run, config: RunConfig, console: Console) -> Outcome:
     def report(line: str) -> None:
         say(console, line)
 
@@ -232,13 +244,7 @@ def _train(run: Run, config: RunConfig, console: Console) -> Outcome:
     for line in describe(run, config, prepared, model, device):
         report(line)
     run = _change(run, config, report)
-    try:
-        return fit(model, task, config.training, run, console=console)
-    except OSError as error:
-        raise InputError(
-            f"expected to write in {run.path}, found: {error.strerror or error}; checkpoints are as they were: "
-            f"make room or make it writable, then groundup resume {run.path}"
-        ) from None
+    return fit(model, task, config.training, run, console=console)
 
 
 def _change(run: Run, after: RunConfig, report: Callable[[str], None]) -> Run:

@@ -5,7 +5,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import IO
@@ -66,16 +66,12 @@ def locked(folder: Path, *, report: Callable[[str], None] = lambda line: None) -
 
 
 def _sign(file: IO[str]) -> None:
-    """Say who holds the lock, for the line that refuses others."""
+    """Say who holds the lock, for the line that refuses others; on a full disk it stays unsigned."""
     since = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
-    try:
-        file.truncate(0)
-        file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since}) + "\n")
-        file.flush()
-    except OSError as error:
-        raise InputError(
-            f"expected to write {file.name}, found: {error.strerror or error}; make room, then resume"
-        ) from None
+    told = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since}) + "\n"
+    with suppress(OSError):
+        os.ftruncate(file.fileno(), 0)
+        os.write(file.fileno(), told.encode())
 
 
 def _holder(path: Path) -> str:

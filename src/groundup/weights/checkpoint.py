@@ -92,8 +92,8 @@ def save_checkpoint(
     except (OSError, SafetensorError) as error:
         found = " ".join(str(getattr(error, "strerror", None) or error).split())
         raise InputError(
-            f"expected to write a checkpoint at {folder}, found: {found}; make room or choose another place, "
-            "earlier checkpoints are as they were"
+            f"expected to write a checkpoint at {folder}, found: {found}; earlier checkpoints are as they were: "
+            "make room or choose another place, then go on with groundup resume"
         ) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
