@@ -32,7 +32,9 @@ class LossSpikes:
     def __init__(self) -> None:
         self.median = self.deviation = 0.0
         self.lowest: float | None = None
+        self._lowest_deviation = 0.0
         self._losses: deque[float] = deque(maxlen=WINDOW)
+        self._medians: deque[float] = deque(maxlen=WINDOW // 2 // REFRESH + 1)  # from now to half a window ago
         self._until_refresh = FEWEST
 
     def score(self, loss: float) -> float:
@@ -45,27 +47,40 @@ class LossSpikes:
             self.median = statistics.median(self._losses)
             spread = NORMAL * statistics.median(abs(one - self.median) for one in self._losses)
             self.deviation = max(spread, RELATIVE_FLOOR * abs(self.median), ABSOLUTE_FLOOR)
-            if len(self._losses) == WINDOW:
-                self.lowest = self.median if self.lowest is None else min(self.lowest, self.median)
+            self._medians.append(self.median)
+            if len(self._losses) == WINDOW and (self.lowest is None or self.median < self.lowest):
+                self.lowest, self._lowest_deviation = self.median, self.deviation
         return score
 
     @property
     def rise(self) -> float:
-        """By how many deviations the median is above the lowest that it has been, of whole windows."""
-        return 0.0 if self.lowest is None else (self.median - self.lowest) / self.deviation
+        """By how many deviations of then the median is above the lowest that it has been, of whole windows.
+
+        Not of now: a loss that climbs spreads its window, and would be measured by its own climb.
+        """
+        return 0.0 if self.lowest is None else (self.median - self.lowest) / self._lowest_deviation
+
+    @property
+    def is_falling(self) -> bool:
+        """Whether the median is below that of half a window ago; true as long as there was none."""
+        return len(self._medians) < (self._medians.maxlen or 0) or self._medians[-1] < self._medians[0]
 
     def state(self) -> dict[str, Any]:
         """Return what `restore` needs, as JSON can hold it."""
         return {
             "losses": list(self._losses),
+            "medians": list(self._medians),
             "median": self.median,
             "deviation": self.deviation,
             "lowest": self.lowest,
+            "lowest_deviation": self._lowest_deviation,
             "until_refresh": self._until_refresh,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what `state` returned."""
         self._losses = deque(state["losses"], maxlen=WINDOW)
-        self.median, self.deviation, self.lowest = state["median"], state["deviation"], state["lowest"]
+        self._medians.extend(state["medians"])
+        self.median, self.deviation = state["median"], state["deviation"]
+        self.lowest, self._lowest_deviation = state["lowest"], state["lowest_deviation"]
         self._until_refresh = state["until_refresh"]

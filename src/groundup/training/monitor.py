@@ -20,7 +20,7 @@ EARLY_LOOKS = (8, 16, 32)
 """Steps that are looked at besides the multiples of watch_every, so that a layer that was dead from the start is named
 soon. Not the very first ones: Adam's moments begin at zero, and so may the projections that write into the residual
 stream, which leaves the others without a gradient at first."""
-RISE = 4.0
+RISE = 5.0
 """Deviations by which the median loss must be above the lowest it has been, for the run to be called worse than it was:
 medians of 128 losses differ by 0.1 of them by chance."""
 QUIET_STEPS = 1_000
@@ -90,7 +90,6 @@ class Monitor:
         self._norm = 0.0  # of the whole gradient, before clipping
         self._streaks: dict[str, int] = {}
         self._said: dict[str, int] = {}
-        self._last_median = math.inf  # of the losses, at the last look
         self._figures: dict[str, float] = {}
         self._sizes: dict[str, float] = {}  # root mean square of each matrix before the update
         self._before: dict[str, Tensor] = {}  # and a copy of it; both empty but on the steps that are looked at
@@ -167,7 +166,6 @@ class Monitor:
             "spikes": self._spikes.state(),
             "streaks": dict(self._streaks),
             "said": dict(self._said),
-            "last_median": None if math.isinf(self._last_median) else self._last_median,
             "figures": dict(self._figures),
         }
 
@@ -176,7 +174,6 @@ class Monitor:
         self._spikes.restore(state["spikes"])
         self._streaks, self._said = dict(state["streaks"]), dict(state["said"])
         self._figures = dict(state["figures"])
-        self._last_median = math.inf if state["last_median"] is None else state["last_median"]
 
     def _dead(self, step: int, norms: dict[str, float]) -> Iterator[Advice]:
         if not self._matrices:
@@ -211,8 +208,7 @@ class Monitor:
                 )
 
     def _too_large(self, step: int, ratios: dict[str, float], median: float, rate: float) -> Iterator[Advice]:
-        is_falling = self._spikes.median < self._last_median
-        self._last_median = self._spikes.median if self._spikes.deviation else math.inf
+        is_falling = self._spikes.is_falling
         is_large = median > LARGEST_MEDIAN or (median > LARGE_MEDIAN and not is_falling)
         if self._lasts("update_too_large", "", is_large, LOOKS):
             result = "and the loss does not fall" if not is_falling else "so they hardly keep what they learn"

@@ -110,15 +110,18 @@ class Trace:
         hook = self._input_hook(call)
         return tuple(_seen(x, hook) for x in args), {name: _seen(x, hook) for name, x in kwargs.items()}
 
-    def _after(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: object) -> None:
-        call = self._stack.pop()
+    def _after(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: object) -> object:
+        call, given = self._stack.pop(), [*args, *kwargs.values()]
+        if isinstance(output, Tensor) and any(output is x for x in given):
+            output = output.view_as(output)  # what passes through needs two tensors, to have a gradient on each side
         for tensor in _tensors(output):
             largest = float(tensor.detach().abs().max()) if tensor.numel() else 0.0  # NaN if there is any
             self.outputs[call.name] = larger(self.outputs.get(call.name, 0.0), largest)
             if self.cause is None and not math.isfinite(largest):
-                self._blame_output(call.name, module, tensor, [*args, *kwargs.values()])
+                self._blame_output(call.name, module, tensor, given)
             if tensor.requires_grad:
                 tensor.register_hook(self._output_hook(call))  # type: ignore[no-untyped-call]
+        return output
 
     def _look_at_inputs(self, call: _Call, inputs: Sequence[object]) -> None:
         # A mask may hold -inf by right; NaN or +inf never is one's intention.
