@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from groundup.data.permutation import derive_key, permute
+from groundup.data.rows import rows_of
 from groundup.errors import InputError
 
 
@@ -22,7 +23,8 @@ class Windows:
     epoch and end in the next, and may be larger than an epoch.
 
     Args:
-        ids: tokens [N] of any integer type; a memory-mapped file is read only where a batch needs it.
+        ids: tokens [N] of any integer type; a memory-mapped file is read only where a batch needs it, and what was read
+            of a large one does not stay in memory (`groundup.data.rows`).
         context_length: T, the tokens that the model reads at once.
         seed: decides the offset and the order of each epoch.
 
@@ -55,9 +57,7 @@ class Windows:
         # Every offset below context_length leaves room for this many windows; a short text still gives one.
         self.n_windows = max(1, (len(ids) - context_length) // context_length)
         self._n_offsets = min(context_length, len(ids) - self.n_windows * context_length)
-        # [N - T, T + 1]: row i begins at token i. A view, nothing is copied; asarray, because indexing a memmap object
-        # makes a memmap object of each batch, which costs more than the batch.
-        self._rows = np.lib.stride_tricks.sliding_window_view(np.asarray(ids), context_length + 1)
+        self._rows = rows_of(ids, context_length + 1)
 
     def batch(self, step: int, batch_size: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Return inputs [B, T] and targets [B, T] of batch `step` (0, 1, 2, …); targets are one token further.
@@ -72,7 +72,7 @@ class Windows:
         """
         if step < 0 or batch_size < 1:
             raise ValueError(f"expected step >= 0 and batch_size >= 1, found {step} and {batch_size}")
-        rows = self._rows[self._starts(step * batch_size, batch_size)].astype(np.int64)  # [B, T + 1]
+        rows = self._rows(self._starts(step * batch_size, batch_size))  # [B, T + 1]
         return np.ascontiguousarray(rows[:, :-1]), np.ascontiguousarray(rows[:, 1:])
 
     def steps_per_epoch(self, batch_size: int) -> int:
