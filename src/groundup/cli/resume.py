@@ -6,7 +6,7 @@ from pathlib import Path
 import tyro
 
 from groundup.cli.parse import parse
-from groundup.configs import DataConfig, GPTConfig, RunConfig, TrainConfig
+from groundup.configs import RunConfig, TrainConfig
 from groundup.errors import InputError
 
 
@@ -18,25 +18,22 @@ class Resume:
     """Folder of the run. Name it before --help to see its own values."""
     training: TrainConfig = field(default_factory=TrainConfig)
     """How to go on."""
-    # Understood, so that whoever tries is told why these cannot change.
-    data: tyro.conf.Suppress[DataConfig] = field(default_factory=DataConfig)
-    model: tyro.conf.Suppress[GPTConfig] = field(default_factory=GPTConfig)
 
 
 def command(arguments: list[str]) -> int:
     """Parse, resume, and say what to do next."""
-    default = None
-    if arguments and not arguments[0].startswith("-"):
-        from groundup.training.run_folder import Run  # reads the config, without torch
+    from groundup.training.changes import check_options  # these read the config, without torch
+    from groundup.training.run_folder import Run
 
-        run = Run.open(Path(arguments[0]))
-        config = run.read_config(RunConfig)
-        default = Resume(run=run.path, training=config.training, data=config.data, model=config.model)
+    config, default = None, None
+    if arguments and not arguments[0].startswith("-"):
+        config = Run.open(Path(arguments[0])).read_config(RunConfig)
+        default = Resume(run=Path(arguments[0]), training=config.training)
+    check_options(arguments)
     chosen = parse(Resume, arguments, program="groundup resume", default=default)
-    if default is None:
+    if config is None:
         raise InputError(f"expected the run first: groundup resume {chosen.run} [OPTIONS]")
     from groundup.cli.outcome import finish
     from groundup.training.launch import resume
 
-    wanted = RunConfig(data=chosen.data, model=chosen.model, training=chosen.training)
-    return finish(resume(chosen.run, config=wanted))
+    return finish(resume(chosen.run, config=RunConfig(data=config.data, model=config.model, training=chosen.training)))

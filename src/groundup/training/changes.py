@@ -67,6 +67,26 @@ def check_changes(changes: Changes, after: RunConfig) -> None:
         )
 
 
+def check_options(arguments: Sequence[str]) -> None:
+    """Refuse command-line options for what a run that has begun cannot change at all.
+
+    Raises:
+        InputError: naming the option and the reason.
+
+    Example:
+        >>> check_options(["runs/mine", "--model.d-model", "256"])
+        Traceback (most recent call last):
+        groundup.errors.InputError: expected options of --training, found --model.d-model, which cannot change: its weights are of this model; start a new run with groundup train
+    """  # noqa: E501 - the message is shown whole
+    for option in arguments:
+        room = option.removeprefix("--").partition(".")[0]
+        if option.startswith(f"--{room}.") and room in FIXED:
+            raise InputError(
+                f"expected options of --training, found {option.partition('=')[0]}, which cannot change: "
+                f"{FIXED[room]}; start a new run with groundup train"
+            )
+
+
 def describe_changes(changes: Changes, before: RunConfig, after: RunConfig, *, step: int) -> str:
     """Return one line: what changes from `step` on, and what follows for the learning rate and the results.
 
