@@ -55,6 +55,39 @@ def test_softmax_equals_torch_and_does_not_overflow():
     assert softmax(torch.tensor([1e4, -1e4])).tolist() == [1.0, 0.0]
 
 
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("rotated", [True, False])
+def test_normalized_queries_and_keys_are_what_the_formula_says(rotated, fused):
+    torch.manual_seed(0)
+    layer = MultiHeadAttention(8, 4, n_kv_heads=2, qk_norm=True, norm_epsilon=1e-3, fused=fused).double()
+    with torch.no_grad():
+        layer.query_norm.weight.copy_(torch.tensor([0.5, 2.0]))
+        layer.key_norm.weight.copy_(torch.tensor([3.0, -1.0]))
+    x = torch.randn(2, 5, 8, dtype=torch.float64)
+    rotation = (lambda h: h.flip(-2)) if rotated else None  # anything that acts after the norm
+
+    def normalized(h, weight):
+        h = h / (h.square().mean(-1, keepdim=True) + 1e-3).sqrt() * weight
+        return h.flip(-2) if rotated else h
+
+    q = normalized(split_heads(layer.query(x), 4), layer.query_norm.weight)
+    k = normalized(split_heads(layer.key(x), 2), layer.key_norm.weight)
+    heads = F.scaled_dot_product_attention(q, k, split_heads(layer.value(x), 2), is_causal=True, enable_gqa=True)
+    assert_same([layer(x, is_causal=True, rotation=rotation)], [layer.output(combine_heads(heads))])
+
+
+def test_training_in_bfloat16_on_a_cpu_attends_in_float32():
+    q, k, v = (x.detach().bfloat16() for x in random_qkv())
+    mask = padding_mask(torch.tensor([5, 3]), 5)
+    for options in ({"is_causal": True}, {"mask": mask}, {}):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            wide = fused_attention(q, k, v, training=True, **options)
+        exact = fused_attention(q.double(), k.double(), v.double(), **options)
+        assert wide.dtype == torch.bfloat16
+        # float32 inside, rounded to bfloat16 once: half a unit of the last of its 8 bits
+        assert ((wide - exact).abs() <= exact.abs() * 2**-8 + 1e-6).all()
+
+
 def test_each_number_is_what_the_formula_says():
     q, k, v = (x.detach() for x in random_qkv(B=1, H=1, G=1, T=3, S=4, K=2))
     out = scaled_dot_product_attention(q, k, v)

@@ -22,7 +22,10 @@ LLAMA = replace(
 )
 ORIGINAL = replace(SMALL, position="sinusoidal", norm_order="post", activation="relu", dropout=0.1)
 GROUPED = replace(SMALL, n_kv_heads=1, activation="gelu")
-ALL = {"gpt2": SMALL, "llama": LLAMA, "2017": ORIGINAL, "grouped": GROUPED}
+MODERN = replace(
+    SMALL, n_kv_heads=2, position="rotary", qk_norm=True, zero_init_outputs=True, activation="relu_squared", bias=False
+)
+ALL = {"gpt2": SMALL, "llama": LLAMA, "2017": ORIGINAL, "grouped": GROUPED, "modern": MODERN}
 
 
 @pytest.fixture(params=list(ALL))
@@ -242,6 +245,16 @@ def test_initialisation_is_gpt2s():
             # the deviation of n >= 8,192 samples is off by 1/√(2n) = 0.8 %; five of those
             assert abs(parameter.std().item() / expected - 1) < 0.04, name
             assert abs(parameter.mean().item()) < 5 * expected / math.sqrt(parameter.numel()), name
+
+
+def test_outputs_that_start_at_zero_leave_the_embedding_alone():
+    torch.manual_seed(0)
+    model = GPT(MODERN)
+    tokens = random_tokens(2, 9)
+    assert torch.equal(model.hidden_states(tokens), model.final_norm(model.token_embedding(tokens)))
+    outputs = ("attention.output.weight", "feed_forward.down.weight")
+    for name, parameter in model.named_parameters():
+        assert parameter.eq(0).all() == name.endswith(outputs), name
 
 
 def test_the_seed_decides_the_weights():

@@ -6,7 +6,7 @@ from typing import Literal
 from groundup.configs.checks import at_least, between, positive
 from groundup.errors import InputError
 
-Activation = Literal["gelu", "gelu_tanh", "relu", "swiglu"]
+Activation = Literal["gelu", "gelu_tanh", "relu", "relu_squared", "swiglu"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +48,15 @@ class GPTConfig:
     norm_epsilon: float = 1e-5
     """Added to the variance before the square root."""
     activation: Activation = "gelu_tanh"
-    """Non-linearity of the feed-forward layer. swiglu is gated and has three matrices."""
+    """Non-linearity of the feed-forward layer. relu_squared: So et al. 2021. swiglu is gated and has three matrices."""
     dropout: float = 0.0
     """Probability of zeroing an entry of embeddings, attention weights and sublayer outputs while training."""
+    qk_norm: bool = False
+    """RMSNorm of each head's queries and keys, before any rotation: attention scores cannot grow without bound
+    (Henry et al. 2020; with a learned scale, as in Qwen3)."""
+    zero_init_outputs: bool = False
+    """The projections that write into the residual stream start at zero, so each block begins as the identity
+    (Zhang et al. 2019, "Fixup"; Yang et al. 2022, "Tensor Programs V", appendix D.2)."""
     bias: bool = True
     """Linear layers (and LayerNorm) have a bias."""
     tie_embeddings: bool = True

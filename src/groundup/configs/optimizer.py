@@ -8,18 +8,28 @@ from groundup.configs.checks import between, positive
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerConfig:
-    """AdamW's constants (Loshchilov and Hutter 2019)."""
+    """The constants of AdamW (Loshchilov and Hutter 2019) and Muon (Jordan et al. 2024).
 
-    name: Literal["adamw", "adamw_by_hand"] = "adamw"
-    """adamw: torch's fused kernel. adamw_by_hand: the same update, written out in training/optimizers.py."""
+    Example:
+        >>> OptimizerConfig(name="muon").momentum
+        0.95
+    """
+
+    name: Literal["adamw", "adamw_by_hand", "muon"] = "adamw"
+    """adamw: torch's fused kernel. adamw_by_hand: the same update, written out in training/optimizers.py. muon: Muon
+    for the matrices of hidden layers, AdamW for embeddings, output projection, norms and biases (training/muon.py)."""
     beta1: float = 0.9
-    """Decay of the running mean of gradients."""
+    """AdamW: decay of the running mean of gradients."""
     beta2: float = 0.95
-    """Decay of the running mean of squared gradients."""
+    """AdamW: decay of the running mean of squared gradients."""
     epsilon: float = 1e-8
-    """Added to the root of the second moment."""
+    """AdamW: added to the root of the second moment."""
     weight_decay: float = 0.1
     """Decoupled decay, applied to matrices only (not to biases, norms or embeddings of positions)."""
+    momentum: float = 0.95
+    """Muon: decay of the running mean of gradients."""
+    adamw_rate: float = 1.0
+    """muon only: learning rate of what it leaves to AdamW, as a multiple of the run's."""
 
     def __post_init__(self) -> None:
         """Refuse impossible values with an InputError that names the field."""
@@ -27,3 +37,5 @@ class OptimizerConfig:
         between(self, "beta2", 0.0, 1.0, upper_open=True)
         positive(self, "epsilon")
         between(self, "weight_decay", 0.0, 100.0)
+        between(self, "momentum", 0.0, 1.0, upper_open=True)
+        positive(self, "adamw_rate")

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-ActivationName = Literal["gelu", "gelu_tanh", "relu", "silu"]
+ActivationName = Literal["gelu", "gelu_tanh", "relu", "relu_squared", "silu"]
 
 
 def relu(x: Tensor) -> Tensor:
@@ -19,6 +19,16 @@ def relu(x: Tensor) -> Tensor:
         [0.0, 3.0]
     """
     return torch.where(x > 0, x, torch.zeros_like(x))
+
+
+def relu_squared(x: Tensor) -> Tensor:
+    """Return max(x, 0)² (So et al. 2021, "Primer", section 4): cheaper than gelu, and it learns a little faster.
+
+    Example:
+        >>> relu_squared(torch.tensor([-2.0, 3.0])).tolist()
+        [0.0, 9.0]
+    """
+    return relu(x) * relu(x)
 
 
 def gelu(x: Tensor) -> Tensor:
@@ -55,10 +65,15 @@ def _fused_gelu_tanh(x: Tensor) -> Tensor:
     return F.gelu(x, approximate="tanh")
 
 
+def _fused_relu_squared(x: Tensor) -> Tensor:
+    return F.relu(x).square()
+
+
 BY_HAND: dict[ActivationName, Callable[[Tensor], Tensor]] = {
     "gelu": gelu,
     "gelu_tanh": gelu_tanh,
     "relu": relu,
+    "relu_squared": relu_squared,
     "silu": silu,
 }
 """The functions above, by name."""
@@ -67,6 +82,7 @@ FUSED: dict[ActivationName, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
     "gelu_tanh": _fused_gelu_tanh,
     "relu": F.relu,
+    "relu_squared": _fused_relu_squared,
     "silu": F.silu,
 }
 """The same functions as one torch kernel each."""

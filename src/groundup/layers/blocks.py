@@ -49,11 +49,12 @@ class GPTBlock(nn.Module):
         n_heads: query heads.
         d_ff: inner width of the feed-forward layer.
         n_kv_heads: key/value heads. None: n_heads.
-        activation: gelu, gelu_tanh, relu or swiglu.
+        activation: gelu, gelu_tanh, relu, relu_squared or swiglu.
         norm: layer or rms.
         norm_order: pre or post.
         norm_epsilon: added to the variance.
         dropout: probability for attention weights and sublayer outputs while training.
+        qk_norm: normalize queries and keys.
         bias: whether projections and LayerNorms have a bias.
         fused: use torch's kernels; False uses the formulas written out in this room.
 
@@ -75,13 +76,21 @@ class GPTBlock(nn.Module):
         norm_order: NormOrder = "pre",
         norm_epsilon: float = 1e-5,
         dropout: float = 0.0,
+        qk_norm: bool = False,
         bias: bool = True,
         fused: bool = True,
     ) -> None:
         super().__init__()
         self.attention_norm = build_norm(norm, d_model, epsilon=norm_epsilon, bias=bias, fused=fused)
         self.attention = MultiHeadAttention(
-            d_model, n_heads, n_kv_heads=n_kv_heads, bias=bias, dropout=dropout, fused=fused
+            d_model,
+            n_heads,
+            n_kv_heads=n_kv_heads,
+            qk_norm=qk_norm,
+            norm_epsilon=norm_epsilon,
+            bias=bias,
+            dropout=dropout,
+            fused=fused,
         )
         self.feed_forward_norm = build_norm(norm, d_model, epsilon=norm_epsilon, bias=bias, fused=fused)
         self.feed_forward = build_feed_forward(activation, d_model, d_ff, bias=bias, fused=fused)
@@ -114,7 +123,7 @@ class EncoderBlock(nn.Module):
         d_model: width D.
         n_heads: heads.
         d_ff: inner width of the feed-forward layer.
-        activation: gelu, gelu_tanh, relu or swiglu.
+        activation: gelu, gelu_tanh, relu, relu_squared or swiglu.
         norm_order: pre or post.
         norm_epsilon: added to the variance.
         dropout: probability for attention weights and sublayer outputs while training.
@@ -164,7 +173,7 @@ class DecoderBlock(nn.Module):
         d_model: width D.
         n_heads: heads.
         d_ff: inner width of the feed-forward layer.
-        activation: gelu, gelu_tanh, relu or swiglu.
+        activation: gelu, gelu_tanh, relu, relu_squared or swiglu.
         norm_order: pre or post.
         norm_epsilon: added to the variance.
         dropout: probability for attention weights and sublayer outputs while training.

@@ -15,7 +15,7 @@ class FeedForward(nn.Module):
     Args:
         d_model: width D of input and output.
         d_ff: inner width F.
-        activation: gelu, gelu_tanh, relu or silu.
+        activation: gelu, gelu_tanh, relu, relu_squared or silu.
         bias: whether both projections have a bias.
         fused: use torch's kernel for the activation; False uses the formula in `activations`.
 

@@ -84,6 +84,7 @@ class RMSNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return `x` normalized: [..., D] -> [..., D]."""
         if self.fused:
+            x = x.to(self.weight.dtype)  # torch has no kernel for bfloat16 queries, from autocast, and a float32 weight
             return F.rms_norm(x, self.weight.shape, self.weight, self.epsilon)
         return rms_norm(x, self.weight, self.epsilon)
 

@@ -26,8 +26,9 @@ class GPT(nn.Module):
     """Tokens in, logits of the next token out (Radford et al. 2019).
 
     Initial weights are normal with deviation 0.02, the projections that write into the residual stream divided by
-    √(2 · n_layers) because so many of them add up there (Radford et al. 2019, section 2.3); biases are zero. They
-    come from torch's default generator: seed it to get the same weights.
+    √(2 · n_layers) because so many of them add up there (Radford et al. 2019, section 2.3), or zero with
+    config.zero_init_outputs; biases are zero. They come from torch's default generator: seed it to get the same
+    weights.
 
     With sinusoidal positions the embedding is multiplied by √D (Vaswani et al. 2017, section 3.4); else the fixed
     vectors, of size 1, would drown tokens of size 0.02. Rotary columns are paired as "halves" (Llama in transformers).
@@ -157,7 +158,9 @@ class GPT(nn.Module):
             if name.endswith(".bias"):
                 nn.init.zeros_(parameter)
             elif name.endswith(("attention.output.weight", "feed_forward.down.weight")):
-                nn.init.normal_(parameter, std=INITIAL_DEVIATION / math.sqrt(2 * self.config.n_layers))
+                zero = self.config.zero_init_outputs
+                deviation = 0.0 if zero else INITIAL_DEVIATION / math.sqrt(2 * self.config.n_layers)
+                nn.init.normal_(parameter, std=deviation)
             elif not name.endswith("norm.weight"):  # norms start at one
                 nn.init.normal_(parameter, std=INITIAL_DEVIATION)
 
@@ -173,6 +176,7 @@ def _block(config: GPTConfig, fused: bool) -> GPTBlock:
         norm_order=config.norm_order,
         norm_epsilon=config.norm_epsilon,
         dropout=config.dropout,
+        qk_norm=config.qk_norm,
         bias=config.bias,
         fused=fused,
     )

@@ -1,14 +1,16 @@
-"""AdamW written out, which parameters it decays, and the choice between it and torch's fused kernel."""
+"""AdamW written out, which parameters an optimizer gets and decays, and the choice of the optimizer."""
 
 import math
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
 from groundup.configs.optimizer import OptimizerConfig
+from groundup.layers.embedding import TokenEmbedding
 from groundup.layers.positions import LearnedPositions
+from groundup.training.muon import Muon
 
 FUSED_DEVICES = {"cpu", "cuda", "mps"}
 """Where torch has a fused AdamW."""
@@ -118,8 +120,42 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, An
     return [group for group in groups if group["params"]]
 
 
-def build_optimizer(model: nn.Module, config: OptimizerConfig, *, learning_rate: float) -> torch.optim.Optimizer:
+def muon_groups(model: nn.Module, config: OptimizerConfig) -> list[dict[str, Any]]:
+    """Split what `model` trains into hidden matrices, for Muon, and the two groups of `parameter_groups`, for AdamW.
+
+    A hidden matrix maps features to features: the weight of a linear layer inside a part of the model. Embeddings and
+    the output projection, a linear layer of the model itself, have tokens on one side, which appear one at a time, so
+    their gradients have no directions to even out (Jordan et al. 2024).
+
+    Example:
+        >>> model = nn.ModuleDict({"block": nn.ModuleList([nn.Linear(3, 2)]), "output": nn.Linear(2, 5)})
+        >>> for group in muon_groups(model, OptimizerConfig(name="muon")):
+        ...     print(group["orthogonal"], group["weight_decay"], [list(p.shape) for p in group["params"]])
+        True 0.1 [[2, 3]]
+        False 0.1 [[5, 2]]
+        False 0.0 [[2], [5]]
+    """
+    hidden = {id(m.weight) for name, m in model.named_modules() if "." in name and isinstance(m, nn.Linear)}
+    tables = {id(m.weight) for m in model.modules() if isinstance(m, (nn.Embedding, TokenEmbedding))}  # may be tied
+    groups: list[dict[str, Any]] = []
+    for group in parameter_groups(model, config.weight_decay):
+        for orthogonal in (True, False):
+            chosen = [p for p in group["params"] if (id(p) in hidden - tables) == orthogonal]
+            rate = 1.0 if orthogonal else config.adamw_rate
+            groups.append(group | {"params": chosen, "orthogonal": orthogonal, "lr_scale": rate})
+    return [group for group in groups if group["params"]]
+
+
+def build_optimizer(
+    model: nn.Module,
+    config: OptimizerConfig,
+    *,
+    learning_rate: float,
+    precision: Literal["auto", "float32", "bfloat16"] = "float32",
+) -> torch.optim.Optimizer:
     """Return the optimizer of `config` over what `model` trains; call it when the model is on its device.
+
+    Under bfloat16, Muon's products are computed in it; weights and moments stay as they are.
 
     Raises:
         ValueError: a model without trainable parameters.
@@ -134,4 +170,14 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig, *, learning_rate:
     if config.name == "adamw_by_hand":
         return AdamW(groups, lr=learning_rate, betas=betas, eps=config.epsilon)
     fused = all(p.device.type in FUSED_DEVICES for group in groups for p in group["params"])
+    if config.name == "muon":
+        return Muon(
+            muon_groups(model, config),
+            lr=learning_rate,
+            momentum=config.momentum,
+            betas=betas,
+            eps=config.epsilon,
+            fused=fused,
+            precision=torch.bfloat16 if precision == "bfloat16" else torch.float32,
+        )
     return torch.optim.AdamW(groups, lr=learning_rate, betas=betas, eps=config.epsilon, fused=fused)

@@ -46,7 +46,9 @@ class Stepper(Generic[M, B]):
     def __init__(self, model: M, task: Task[M, B], config: TrainConfig, device: torch.device) -> None:
         self.model, self.task, self.config, self.device = model, task, config, device
         self.parameters = list(model.parameters())
-        self.optimizer = build_optimizer(model, config.optimizer, learning_rate=config.learning_rate)
+        self.optimizer = build_optimizer(
+            model, config.optimizer, learning_rate=config.learning_rate, precision=config.precision
+        )
 
     def gradient(self, step: int) -> Gradient:
         """Compute and clip the gradient of step number `step`; weights and moments are untouched."""
