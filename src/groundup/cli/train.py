@@ -7,8 +7,9 @@ from typing import Annotated
 import tyro
 
 from groundup.cli.parse import parse
+from groundup.cli.recipe_list import asks_for_list, recipe_list
 from groundup.configs.run import RunConfig
-from groundup.recipes import RECIPES, recipe
+from groundup.recipes import recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,13 +24,14 @@ class Train:
 
 def command(arguments: list[str]) -> int:
     """Parse, train, and say what to do next."""
-    if not arguments or arguments[0] in ("-h", "--help"):
-        rows = "\n".join(f"  {name:<18}{(make.__doc__ or '').splitlines()[0]}" for name, make in RECIPES.items())
-        print(f"usage: groundup train RECIPE [OPTIONS]     options: groundup train RECIPE --help\n\n{rows}")
+    if asks_for_list(arguments):
+        print(recipe_list("train"))
         return 0
     name = arguments[0]
     chosen = parse(Train, arguments[1:], program=f"groundup train {name}", default=Train(config=recipe(name)))
     from groundup.cli.outcome import finish  # torch: not for --help
+    from groundup.planning.fitting import check
     from groundup.training.launch import start
 
+    check(chosen.config)  # a run that cannot fit is refused before anything is made
     return finish(start(chosen.config, chosen.out or Path("runs") / name))
