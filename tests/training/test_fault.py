@@ -228,6 +228,55 @@ def test_the_slope_of_the_loss(stepper: Stepper[GPT, TokenBatch], monkeypatch: p
     )
 
 
+@pytest.mark.parametrize("where", ["loss", "between", "before"])
+def test_a_task_that_calls_a_method_of_the_model(
+    stepper: Stepper[GPT, TokenBatch], monkeypatch: pytest.MonkeyPatch, where: str
+):
+    """As the loss in blocks does: `forward` of the model is never called, so no hook stands around its own code."""
+
+    def loss(model: GPT, batch: TokenBatch) -> Tensor:
+        hidden = model.hidden_states(batch.inputs)
+        return (hidden.sum() if where != "loss" else hidden + (hidden - hidden).abs().sqrt()).sum()
+
+    monkeypatch.setattr(stepper.task, "loss", loss)
+    if where != "loss":  # a function in place of a module, between the embedding and the first block
+        del stepper.model.dropout
+        stepper.model.dropout = (  # type: ignore[assignment]
+            (lambda x: x + (x - x).abs().sqrt()) if where == "between" else (lambda x: x / (x - x))
+        )
+    cause = diagnose(stepper, 0).cause
+    assert cause is not None
+    assert (cause.phase, cause.module) == {
+        "loss": ("backward", "final_norm"),
+        "between": ("backward", ""),
+        "before": ("forward", ""),
+    }[where]
+    said = {"loss": "the loss gave", "between": "the code of the model (GPT)", "before": "the code of the model (GPT)"}
+    assert cause.what.startswith(said[where])
+
+
+def test_a_batch_that_is_not_finite():
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+
+    class Points:
+        def train_batch(self, step: int) -> list[Tensor]:
+            return [torch.ones(3, 2), torch.tensor([[0.0, 1.0], [math.inf, 0.0]])]
+
+        def n_targets(self, batch: Tensor) -> int:
+            return len(batch)
+
+        def loss(self, model: nn.Module, batch: Tensor) -> Tensor:
+            return model(batch).square().sum()
+
+        def describe(self, batch: Tensor) -> str:
+            return str(batch.tolist())
+
+    report = diagnose(Stepper(model, Points(), CONFIG, torch.device("cpu")), 0)
+    assert report.cause is not None
+    assert (report.cause.what, report.cause.micro_batch) == ("the batch itself is not finite", 2)
+    assert report.text == "[[0.0, 1.0], [inf, 0.0]]"
+
+
 def test_a_loss_that_overflows_by_itself(stepper: Stepper[GPT, TokenBatch], monkeypatch: pytest.MonkeyPatch):
     loss = stepper.task.loss
     monkeypatch.setattr(stepper.task, "loss", lambda model, batch: loss(model, batch) * 1e38)

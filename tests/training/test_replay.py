@@ -19,6 +19,7 @@ from groundup.configs import (
     HealthConfig,
     OptimizerConfig,
     RunConfig,
+    ScheduleConfig,
     TrainConfig,
 )
 from groundup.errors import InputError
@@ -174,6 +175,27 @@ def test_a_step_that_was_not_finite_is_taken_apart(tmp_path: Path):
     assert "blocks.1.feed_forward.down (Linear) gave the first numbers that are not finite" in shown
     with pytest.raises(InputError, match=r"found loss nan, gradient norm nan at step 5: groundup replay .* --step 5$"):
         replay(made.path, 7, console=quiet())
+
+
+def test_the_fault_that_stopped_a_run_comes_again(tmp_path: Path):
+    # Far too high a rate: the first update takes the weights to where their products leave the range of float32.
+    schedule = ScheduleConfig(name="constant", warmup_steps=0)
+    diverging = config(tmp_path, learning_rate=1e18, schedule=schedule, evaluation=EvaluationConfig(every_steps=100))
+    with pytest.raises(InputError, match=r"loss nan at step 2: .*groundup replay .*run --step 2$"):
+        start(diverging, tmp_path / "run", console=quiet())
+    made = Run.open(tmp_path / "run")
+    found, shown = again(made, 2)
+    assert (found.began_at, found.is_recorded, found.is_reproduced) == (1, True, True)
+    assert "reproduced: step 2 breaks as it did in the run, in the same place" in shown
+
+    report = made.path / "faults" / "step-2.json"
+    told = json.loads(report.read_text())
+    report.write_text(json.dumps({**told, "cause": {**told["cause"], "module": "blocks.7"}}))
+    found, shown = again(made, 2)
+    assert found.is_reproduced is False
+    assert "not reproduced: at step 2 step-2.json says loss nan, forward in blocks.7, and now it is loss nan" in shown
+    with pytest.raises(InputError, match="on the way to step 3, found loss nan"):
+        replay(made.path, 3, console=quiet())
 
 
 def test_skipped_steps_are_skipped_again(tmp_path: Path):

@@ -1,5 +1,6 @@
 """Takes a step of an earlier run again, from the checkpoint before it, and looks into it; the run stays as it is."""
 
+import json
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from groundup.errors import InputError
 from groundup.models.gpt import GPT
 from groundup.tasks.language_modeling import TokenBatch
 from groundup.training.changes import config_at, earlier_configs, read_history
+from groundup.training.compute import cpu_threads, recorded
 from groundup.training.devices import choose_device
 from groundup.training.early_stopping import EarlyStopping
 from groundup.training.environment import differences, environment
@@ -62,6 +64,8 @@ class Replayed:
             why = self.environment or "another version, machine or number of threads made the run"
             return f"not reproduced: at step {first:,} {what} ({why})"
         own = f"step {step:,} has the recorded loss and gradient norm, bit for bit"
+        if self.report.cause is not None:
+            own = f"step {step:,} breaks as it did in the run, in the same place"
         others = n - self.is_recorded
         way = f"{others} recorded step{'s' * (others > 1)} on the way came out the same"
         if self.is_recorded:
@@ -89,8 +93,10 @@ def replay(folder: Path, step: int, *, write: Path | None = None, console: Conso
     console = Console() if console is None else console
     run = Run.open(folder)
     _check_step(run, step)
-    device = choose_device(run.read_config(RunConfig).training.device)
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    training = recorded(run.read_config(RunConfig).training, run.path)
+    device = choose_device(training.device)
+    own_randomness = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+    with own_randomness, cpu_threads(training.compute.threads):
         found = _Replay(run, device, console).take(step)
     say(console, "")
     show(
@@ -140,12 +146,13 @@ class _Replay:
         gradient = self.stepper.gradient(step - 1)
         is_recorded = self._compare(step, gradient)
         report = diagnose(self.stepper, step - 1, seen=gradient)
+        is_known_fault = self._compare_fault(report)
         return Replayed(
             report=report,
             began_at=began_at,
             n_compared=self.n_compared,
             unlike=self.unlike,
-            is_recorded=is_recorded,
+            is_recorded=is_recorded or is_known_fault,
             environment=told.partition(": ")[2],
         )
 
@@ -165,7 +172,8 @@ class _Replay:
         """Return what takes step number `index` + 1, with the config that the run had then."""
         config = from_dict(RunConfig, config_at(self.run, index))
         # config.json says where to compute: the device of an earlier session may not be there any more.
-        self.config = replace(config, training=replace(config.training, device=self.config.training.device))
+        training = replace(config.training, device=self.config.training.device)
+        self.config = replace(config, training=recorded(training, self.run.path))
         if model is None:
             model = build_model(config.model, self.prepared.tokenizer, seed=config.training.seed)
             model.to(self.device).train()
@@ -209,6 +217,26 @@ class _Replay:
                 self.unlike[step] = f"{name.replace('_', ' ')} was {record[name]!r} and is {found[name]!r}"
                 break
         return True
+
+    def _compare_fault(self, report: StepReport) -> bool:
+        """Hold a step that is not finite against the report that the run left; return whether there is one."""
+        path = self.run.path / "faults" / f"step-{report.step}.json"
+        try:
+            told = json.loads(path.read_text(encoding="utf-8"))
+            places = [_place(told), _place(report.document())]
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
+            return False  # none, or none that can be read
+        self.n_compared += 1
+        if places[0] != places[1]:
+            self.unlike[report.step] = f"{path.name} says {places[0]}, and now it is {places[1]}"
+        return True
+
+
+def _place(document: dict[str, Any]) -> str:
+    """Say where a report saw a step break."""
+    cause = document["cause"]
+    where = "no fault" if cause is None else f"{cause['phase']} in {cause['module'] or 'the model'}"
+    return f"loss {document['loss']}, {where}"
 
 
 def _check_step(run: Run, step: int) -> None:

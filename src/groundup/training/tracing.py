@@ -51,6 +51,7 @@ class Trace:
         self._names = {id(module): name for name, module in model.named_modules()}
         self._stack: list[_Call] = []
         self._last_bad: _Call | None = None  # the first call, going backward, whose output has a bad gradient
+        self._newest: _Call | None = None  # of this micro-batch, among those that no module made
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -74,6 +75,7 @@ class Trace:
         """Note that the next micro-batch begins, the backward pass of the last one being over."""
         self.conclude()
         self.micro_batch += 1
+        self._newest = None
         self._stack.clear()
 
     def check_loss(self, loss: Tensor) -> None:
@@ -92,10 +94,12 @@ class Trace:
         call = self._last_bad
         if self.cause is not None or call is None:
             return
-        where = "the loss" if call.inside is None else f"the code of {self._title(call.inside)}"
+        # A task may call methods of the model instead of the model, and then it is the last module that feeds the loss.
+        by_loss = call.inside is None and call is self._newest
+        where = "the loss" if by_loss else f"the code of {self._title(call.inside or '')}"
         self._blame(
             "backward",
-            call.name if call.inside is None else call.inside,
+            call.name if by_loss else call.inside or "",
             f"{where} gave the first gradient that is not finite, to the output of {self._title(call.name)}",
             "the loss is finite: a function used there has no finite slope at what it was given (a root or logarithm "
             "at 0, a division), or the slope overflows",
@@ -106,6 +110,7 @@ class Trace:
         call = _Call(self._names[id(module)], self._stack[-1].name if self._stack else None)
         if self.cause is None:
             self._look_at_inputs(call, [*args, *kwargs.values()])
+        self._newest = self._newest if self._stack else call
         self._stack.append(call)
         hook = self._input_hook(call)
         return tuple(_seen(x, hook) for x in args), {name: _seen(x, hook) for name, x in kwargs.items()}
@@ -127,14 +132,15 @@ class Trace:
         # A mask may hold -inf by right; NaN or +inf never is one's intention.
         if not any(bool((torch.isnan(x) | torch.isposinf(x)).any()) for x in _tensors(inputs)):
             return
-        if call.inside is None:
+        if call.inside is None and self._newest is None:
             what, reason = "the batch itself is not finite", "no module had been called yet"
             self._blame("forward", "", what, reason, "mend the data: what the task gives for this step")
         else:
             self._blame(
                 "forward",
-                call.inside,
-                f"the code of {self._title(call.inside)} gave the first numbers that are not finite, to {call.name}",
+                call.inside or "",
+                f"the code of {self._title(call.inside or '')} gave the first numbers that are not finite, to "
+                f"{call.name}",
                 "the outputs of all modules called before were finite",
                 SMALLER_STEPS,
             )
