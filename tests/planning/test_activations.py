@@ -8,19 +8,23 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from groundup.configs.model import GPTConfig
-from groundup.layers import attention
+from groundup.layers import attention, blocked_attention, chunked_cross_entropy
 from groundup.layers.masks import document_mask
 from groundup.models.gpt import GPT
 from groundup.planning.activations import (
+    BLOCK,
     FLOAT,
     LARGE,
-    LONGEST_WIDENED,
+    LOGITS_AT_ONCE,
+    LOGITS_IN_A_STEP,
+    LONGEST_BLOCKED,
     Load,
     Pass,
     evaluation,
     loss_and_logits,
     saved_for_backward,
 )
+from groundup.tasks import language_modeling
 
 SMALL = GPTConfig(vocab_size=96, context_length=64, d_model=48, n_layers=3, n_heads=4, bias=False)
 VARIANTS = {
@@ -74,7 +78,17 @@ def test_it_is_what_autograd_keeps(config: GPTConfig, bfloat16: bool, masked: bo
 
 
 def test_it_knows_what_attention_computes_in():
-    assert LONGEST_WIDENED == attention.LONGEST_WIDENED
+    assert LONGEST_BLOCKED == attention.LONGEST_BLOCKED
+    assert BLOCK == blocked_attention.BLOCK
+
+
+def test_it_knows_when_the_loss_goes_by_blocks():
+    assert LOGITS_IN_A_STEP == language_modeling.LOGITS_IN_A_STEP
+    assert LOGITS_AT_ONCE == chunked_cross_entropy.NUMBERS_AT_ONCE
+    wide, wider = (
+        loss_and_logits(Pass(model=replace(SMALL, vocab_size=size), batch=512)).total for size in (50_000, 100_000)
+    )
+    assert wider == pytest.approx(wide, rel=0.1)  # flat in the vocabulary
 
 
 def test_it_grows_with_the_batch_and_not_with_the_vocabulary():

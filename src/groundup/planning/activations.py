@@ -11,8 +11,12 @@ from groundup.planning.parameters import vocabulary
 
 FLOAT = 4
 """Bytes of a float32: weights, gradients, moments, the residual stream, norms and the loss."""
-LONGEST_WIDENED = 512
-"""Longest context at which bfloat16 training on a CPU attends in float32, as `layers.attention` decides it."""
+LONGEST_BLOCKED = 512
+"""Longest context at which bfloat16 training on a CPU attends by blocks, as `layers.attention` decides it."""
+BLOCK = 64
+"""Queries of a block there."""
+LOGITS_IN_A_STEP, LOGITS_AT_ONCE = 1 << 23, 1 << 24
+"""Logits above which the language modelling task computes the loss by blocks, and how many a block then has."""
 LARGE = 32 << 20
 """Bytes above which a tensor goes back to the system when it is freed (glibc's largest mmap threshold)."""
 
@@ -112,23 +116,28 @@ def _attention_saved(load: Load, work: Pass) -> None:
     if config.qk_norm:
         load.add("attention", 2 * L, (D + keys) * FLOAT)
         load.add("attention", L, N * (config.n_heads + config.kv_heads) * FLOAT)
+    if work.is_bfloat16 and (T := config.context_length) <= LONGEST_BLOCKED:
+        load.add(
+            "attention", 4 * L, D * product
+        )  # queries, keys and values by head; the output with heads side by side
+        weights = sum((min(a + BLOCK, T) - a) * min(a + BLOCK, T) for a in range(0, T, BLOCK)) * N // T * config.n_heads
+        load.add("attention weights", L, weights * (product + (1 if config.dropout else 0)))
+        return
     if config.dropout:  # the written-out kernel: weights after softmax, the noise, and their product, in float32
         load.add("attention", 3 * L, D * FLOAT)
         load.add("attention weights", 3 * L, N * config.n_heads * config.context_length * FLOAT)
         load.add("attention", L, D * product)
         return
-    is_widened = work.is_bfloat16 and config.context_length <= LONGEST_WIDENED
-    inside = FLOAT if is_widened else product
-    load.add("attention", 2 * L, D * inside)  # queries and the output
-    load.add("attention", 2 * L, keys * inside)
+    load.add("attention", 2 * L, D * product)  # queries and the output
+    load.add("attention", 2 * L, keys * product)
     load.add("attention", L, N * config.n_heads * FLOAT)
-    # The output is the input of the last projection, but for a copy: in the other precision, with some positions set to
+    # The output is the input of the last projection, but for a copy: with some positions set to
     # zero, or with heads side by side, when queries lay in memory head by head.
-    is_copied = is_widened or work.is_masked or config.position == "rotary" or config.qk_norm
+    is_copied = work.is_masked or config.position == "rotary" or config.qk_norm
     if is_copied:
         load.add("attention", L, D * product)
     if work.is_masked:
-        load.add("attention mask", L, N * config.context_length * inside)
+        load.add("attention mask", L, N * config.context_length * product)
 
 
 def product_weights(config: GPTConfig, *, head: bool = True) -> int:
@@ -142,12 +151,22 @@ def product_weights(config: GPTConfig, *, head: bool = True) -> int:
 def loss_and_logits(work: Pass) -> Load:
     """Return what the loss takes at its peak: logits as probabilities, and two gradients of their size on the way back.
 
+    With a large vocabulary, logits of a block of rows only, and the gradient of what they are made of.
+
     Example:
         >>> loss_and_logits(Pass(model=GPTConfig(vocab_size=100, context_length=10), batch=2)).total  # 3 * 20 * 100 * 4
         24000
     """
-    load = Load()
-    load.add("logits and loss", 3, work.tokens * vocabulary(work.model) * FLOAT)
+    load, N, V = Load(), work.tokens, vocabulary(work.model)
+    if N * V <= LOGITS_IN_A_STEP:
+        load.add("logits and loss", 3, N * V * FLOAT)
+        return load
+    rows = -(-N // max(1, min(N, -(-N * V // LOGITS_AT_ONCE))))  # of a block; see layers.chunked_cross_entropy
+    load.add("logits and loss", 1, rows * V * FLOAT)
+    if work.is_bfloat16:
+        load.add("logits and loss", 1, rows * V * work.product)
+        load.add("logits and loss", 2, V * work.model.d_model * work.product)  # a product, before it is added up
+    load.add("logits and loss", 1, N * work.model.d_model * FLOAT)
     return load
 
 

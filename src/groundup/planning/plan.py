@@ -1,6 +1,7 @@
 """What a run needs and how long it takes: arithmetic, and a short trial."""
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from groundup.configs.run import RunConfig
 from groundup.planning.fitting import MARGIN, check, fitting_micro_batch, free_memory, place_of
@@ -145,6 +146,9 @@ def make_plan(config: RunConfig, *, memory: int | None = None, trial: bool = Tru
     can_try = here is None or estimate_memory(config, place=place).peak <= here
     measured = run_trial(config) if trial and can_try else None
     full = with_vocabulary(config, None if measured is None else measured.vocab_size)
+    if measured is not None:  # where the config leaves it open, what the trial has settled
+        precision: Literal["float32", "bfloat16"] = "bfloat16" if measured.precision == "bfloat16" else "float32"
+        full = replace(full, training=replace(full.training, precision=precision))
     return Plan(
         config=full,
         is_vocabulary_certain=config.model.vocab_size is not None or measured is not None,

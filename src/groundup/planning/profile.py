@@ -16,6 +16,7 @@ from groundup.configs.run import RunConfig
 from groundup.errors import InputError
 from groundup.planning.attribution import DATA, MODULE, OPTIMIZER, Share, Spans, by_kind, by_module, by_operation
 from groundup.planning.workbench import Workbench
+from groundup.training.compute import cpu_threads
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,27 @@ def profile_run(config: RunConfig, folder: Path, trace: Path, *, steps: int = 5)
     if not trace.parent.is_dir():
         raise InputError(f"expected a folder for the trace, found nothing at {trace.parent}: make it first")
     bench = Workbench(config, folder)
+    with cpu_threads(bench.config.training.compute.threads):
+        plain, profiled, recorder = _record(bench, steps)
+    try:
+        recorder.export_chrome_trace(str(trace))
+    except (OSError, RuntimeError) as error:
+        raise InputError(f"expected to write the trace to {trace}, found: {error}") from None
+    events = recorder.events()  # type: ignore[no-untyped-call]
+    spans = Spans(events or [], steps, on_device=bench.device.type == "cuda")
+    return Profile(
+        step=plain,
+        profiled=profiled,
+        n_steps=steps,
+        kinds=by_kind(spans, profiled),
+        modules=by_module(spans),
+        operations=by_operation(spans),
+        trace=trace,
+    )
+
+
+def _record(bench: Workbench, steps: int) -> tuple[float, float, profile]:
+    """Return seconds of a step without and with the profiler, and what it recorded."""
     bench.step(0)
     bench.step(1)
     plain = statistics.median(bench.seconds(partial(bench.step, number)) for number in range(2, 2 + steps))
@@ -65,20 +87,7 @@ def profile_run(config: RunConfig, folder: Path, trace: Path, *, steps: int = 5)
             _recorded_step(bench, number)
         bench.wait()
         profiled = (time.perf_counter() - began) / steps
-    try:
-        recorder.export_chrome_trace(str(trace))
-    except (OSError, RuntimeError) as error:
-        raise InputError(f"expected to write the trace to {trace}, found: {error}") from None
-    spans = Spans(recorder.events() or [], steps, on_device=bench.device.type == "cuda")
-    return Profile(
-        step=plain,
-        profiled=profiled,
-        n_steps=steps,
-        kinds=by_kind(spans, profiled),
-        modules=by_module(spans),
-        operations=by_operation(spans),
-        trace=trace,
-    )
+    return plain, profiled, recorder
 
 
 def _recorded_step(bench: Workbench, number: int) -> None:

@@ -12,10 +12,14 @@ import time
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from groundup.configs.codec import from_dict, to_json
 from groundup.configs.run import RunConfig
 from groundup.errors import InputError
+
+if TYPE_CHECKING:  # torch: only the child needs it
+    from groundup.planning.workbench import Workbench
 
 TRIAL_BYTES = 2_000_000
 """Text that the trial prepares; the time for all of it is in proportion."""
@@ -105,11 +109,9 @@ def beginning_of(config: RunConfig) -> RunConfig:
 
 def _measure(config: RunConfig, folder: Path, began: float) -> Trial:
     """Do what `run_trial` promises, in this process."""
-    import torch
-
     from groundup.data.corpora import find_corpus
-    from groundup.planning.machine import measure_peak
-    from groundup.planning.workbench import Workbench, peak_memory
+    from groundup.planning.workbench import Workbench
+    from groundup.training.compute import cpu_threads
 
     startup = time.time() - began
     whole = find_corpus(config.data.corpus, max_bytes=config.data.max_bytes).n_bytes
@@ -119,28 +121,46 @@ def _measure(config: RunConfig, folder: Path, began: float) -> Trial:
     bench = Workbench(part, folder)
     preparation = time.perf_counter() - began - bench.tokenizer_seconds - bench.encoding_seconds
     preparation += bench.reading_seconds(n_bytes, whole)
+    with cpu_threads(bench.config.training.compute.threads):
+        return _measure_on(bench, startup, preparation, whole / n_bytes)
+
+
+def _measure_on(bench: "Workbench", startup: float, preparation: float, whole: float) -> Trial:
+    """Take steps, evaluate, sample and save; `whole` is the size of the text in units of what was prepared."""
+    import torch
+
+    from groundup.planning.machine import measure_peak
+    from groundup.planning.workbench import peak_memory
+    from groundup.training.devices import arithmetic
+
+    training = bench.config.training
     warming = bench.seconds(partial(bench.step, 0)) + bench.seconds(partial(bench.step, 1))
     times: list[float] = []
     while not times or (sum(times) < STEPS_SECONDS and len(times) < MOST_STEPS):
         times.append(bench.seconds(partial(bench.step, 2 + len(times))))
     step = statistics.median(times)
     quartiles = statistics.quantiles(times, n=4) if len(times) > 3 else [step, step, step]
-    n_validation = round(bench.prepared.validation.n_tokens * whole / n_bytes)
-    precision = "bfloat16" if bench.config.training.precision == "bfloat16" else "float32"
+    checkpoint = bench.checkpoint_seconds()
+    evaluation = bench.evaluation_seconds(step, PART_SECONDS, round(bench.prepared.validation.n_tokens * whole))
+    sample = bench.sample_seconds(SAMPLE_TOKENS)
+    peak_bytes = peak_memory(bench.device)  # before the large matrices of the next lines
+    precision = "bfloat16" if training.precision == "bfloat16" else "float32"
+    with arithmetic(bench.device, training):
+        peak = measure_peak(precision, bench.device.type)
     return Trial(
         vocab_size=bench.prepared.tokenizer.vocab_size,
-        is_whole_text=n_bytes == whole,
-        n_train_tokens=round(bench.prepared.train.n_tokens * whole / n_bytes),
+        is_whole_text=whole == 1,
+        n_train_tokens=round(bench.prepared.train.n_tokens * whole),
         startup=startup,
         preparation=preparation + max(0.0, warming - 2 * step),
         step=step,
         step_spread=(quartiles[2] - quartiles[0]) / 2 / step,
         n_steps=len(times),
-        checkpoint=bench.checkpoint_seconds(),
-        evaluation=bench.evaluation_seconds(step, PART_SECONDS, n_validation),
-        sample=bench.sample_seconds(SAMPLE_TOKENS),
-        peak_bytes=peak_memory(bench.device),  # before the matrices of the next line
-        flops_per_second=measure_peak(precision, bench.device.type).flops_per_second,
+        checkpoint=checkpoint,
+        evaluation=evaluation,
+        sample=sample,
+        peak_bytes=peak_bytes,
+        flops_per_second=peak.flops_per_second,
         precision=precision,
         threads=torch.get_num_threads(),
         device=bench.device.type,

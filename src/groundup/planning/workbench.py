@@ -13,7 +13,8 @@ from groundup.configs.run import RunConfig
 from groundup.models.gpt import GPT
 from groundup.planning.evaluations import evaluation_passes, evaluation_tokens
 from groundup.tasks.language_modeling import LanguageModeling, TokenBatch
-from groundup.training.devices import autocast, choose_device
+from groundup.training.compute import settle
+from groundup.training.devices import arithmetic, choose_device
 from groundup.training.early_stopping import EarlyStopping
 from groundup.training.preparation import BPE_TEXT, Prepared, build_model, build_task, make_tokenizer, prepare_data
 from groundup.training.run_folder import Run
@@ -22,7 +23,9 @@ from groundup.training.step import Stepper
 
 
 class Workbench:
-    """A model, its task and its stepper, made as `groundup train` makes them.
+    """A model, its task and its stepper, made as `groundup train` makes them; how to compute is settled.
+
+    The number of threads is for the caller to set: `config.training.compute.threads`.
 
     Args:
         config: the run.
@@ -42,8 +45,9 @@ class Workbench:
         self.encoding_seconds = time.perf_counter() - began - self.tokenizer_seconds
         self.model: GPT = build_model(config.model, self.prepared.tokenizer, seed=config.training.seed)
         self.model.to(self.device).train()
-        self.config = config
-        self.task: LanguageModeling = build_task(self.config, self.prepared)
+        self.task: LanguageModeling = build_task(config, self.prepared)
+        settled = settle(config.training, self.model, self.task, device=self.device)
+        self.config = replace(config, training=settled)
         self.stepper: Stepper[GPT, TokenBatch] = Stepper(self.model, self.task, self.config.training, self.device)
 
     def reading_seconds(self, n_bytes: int, whole: int) -> float:
@@ -92,7 +96,7 @@ class Workbench:
         task = build_task(self._evaluating(evaluation_tokens(n_measured, context)), self.prepared)
 
         def evaluate() -> None:
-            with autocast(self.device, self.config.training.precision):
+            with arithmetic(self.device, self.config.training):
                 task.evaluate(self.model)
 
         measured = min(n_measured, passes, n_here)
