@@ -91,7 +91,7 @@ def test_impossible_values_are_refused_by_name(cls: type, fields: dict[str, obje
     [
         ("{", "syntax error at line 1"),
         ("[]", "RunConfig must be an object"),
-        ('{"modle": {}}', "RunConfig has no field 'modle': known are data, model, training"),
+        ('{"modle": {}}', "RunConfig has no field 'modle': known are bands, data, model, training"),
         ('{"model": {"d_model": "wide"}}', "RunConfig.model.d_model must be of type int, found 'wide'"),
         ('{"model": {"bias": 1}}', "RunConfig.model.bias must be of type bool, found 1"),
         ('{"model": {"n_layers": true}}', "RunConfig.model.n_layers must be of type int, found True"),

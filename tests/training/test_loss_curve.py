@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from groundup.configs import Band
+from groundup.training import loss_curve
 from groundup.training.loss_curve import draw_loss_curve, smoothed
 
 PNG = b"\x89PNG\r\n"
@@ -28,6 +30,20 @@ def test_any_run_has_a_picture(tmp_path: Path, n: int, train: bool, validation: 
     draw_loss_curve(tmp_path / "metrics.jsonl", tmp_path / "loss.png", title="a run $_{$", floor=floor)
     assert (tmp_path / "loss.png").read_bytes().startswith(PNG)
     assert not list(tmp_path.glob(".*"))
+
+
+def test_bands_are_drawn_at_the_steps_that_were_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "metrics.jsonl").write_text(records(9, train=True, validation=True))
+    drawn, limits = [], []
+    monkeypatch.setattr(loss_curve, "_draw_bands", lambda axes, bands: (drawn.extend(bands), limits.append(axes)))
+    reached, later = Band(step=9, low=7.0, high=8.0), Band(step=10, low=0.1, high=0.2)
+    draw_loss_curve(tmp_path / "metrics.jsonl", tmp_path / "loss.png", title="a run", bands=[reached, later])
+    assert drawn == [reached]
+    assert limits[0].get_ylim()[1] > 8.0  # a band far from the curve is still seen
+    monkeypatch.undo()
+    draw_loss_curve(tmp_path / "metrics.jsonl", tmp_path / "with.png", title="a run", bands=[reached])
+    draw_loss_curve(tmp_path / "metrics.jsonl", tmp_path / "without.png", title="a run")
+    assert (tmp_path / "with.png").read_bytes() != (tmp_path / "without.png").read_bytes()
 
 
 def test_without_records_there_is_no_picture(tmp_path: Path):

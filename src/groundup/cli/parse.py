@@ -8,10 +8,23 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 import tyro
+from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructTypeInfo
 
+from groundup.configs.bands import Bands
 from groundup.errors import InputError
 
 C = TypeVar("C")
+_RULES = ConstructorRegistry()
+
+
+@_RULES.struct_rule
+def _keep_bands(found: StructTypeInfo) -> StructConstructorSpec | None:
+    """Leave the bands of a recipe out of the options: they are measured, not chosen."""
+    if found.type is not Bands:
+        return None
+    return StructConstructorSpec(
+        instantiate=lambda: found.default if isinstance(found.default, Bands) else Bands(), fields=()
+    )
 
 
 def parse(cls: type[C], arguments: Sequence[str], *, program: str, default: C | None = None) -> C:
@@ -22,7 +35,7 @@ def parse(cls: type[C], arguments: Sequence[str], *, program: str, default: C | 
     """
     said = io.StringIO()
     try:
-        with contextlib.redirect_stderr(said):
+        with contextlib.redirect_stderr(said), _RULES:
             if default is None:
                 return tyro.cli(cls, args=list(arguments), prog=program)
             return tyro.cli(cls, args=list(arguments), prog=program, default=default)

@@ -1,5 +1,8 @@
 """What can be set: frozen, keyword-only dataclasses on the standard library alone."""
 
+from groundup.configs.bands import Band as Band
+from groundup.configs.bands import Bands as Bands
+from groundup.configs.bands import settings_of as settings_of
 from groundup.configs.codec import from_dict as from_dict
 from groundup.configs.codec import from_json as from_json
 from groundup.configs.codec import to_dict as to_dict

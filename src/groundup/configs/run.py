@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from groundup.configs.bands import Bands
 from groundup.configs.checks import at_least, between
 from groundup.configs.model import GPTConfig
 from groundup.configs.training import TrainConfig
@@ -47,3 +48,5 @@ class RunConfig:
     """What is trained."""
     training: TrainConfig = field(default_factory=TrainConfig)
     """How it is trained."""
+    bands: Bands = field(default_factory=Bands)
+    """Validation losses to expect; the recipe's, not for the command line."""

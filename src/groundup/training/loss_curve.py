@@ -5,12 +5,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from groundup.configs.bands import Band
 from groundup.training.metrics import read_metrics
 
-INK, TRAIN, VALIDATION, FLOOR = "#24292f", "#8fb3d9", "#d1541f", "#4a7c59"
+INK, TRAIN, VALIDATION, FLOOR, BAND = "#24292f", "#8fb3d9", "#d1541f", "#4a7c59", "#f2c9a8"
 
 
-def draw_loss_curve(metrics: Path, picture: Path, *, title: str, floor: float | None = None) -> None:
+def draw_loss_curve(
+    metrics: Path, picture: Path, *, title: str, floor: float | None = None, bands: Sequence[Band] = ()
+) -> None:
     """Draw a run's metrics.jsonl; without any record, draw nothing.
 
     Args:
@@ -18,6 +21,7 @@ def draw_loss_curve(metrics: Path, picture: Path, *, title: str, floor: float | 
         picture: the PNG to write.
         title: above the picture.
         floor: the lowest loss possible, in the unit of the losses.
+        bands: validation losses to expect; those of steps that the run has reached are shaded.
     """
     records = read_metrics(metrics)
     train = [(r["step"], r["loss"]) for r in records if r["kind"] == "train"]
@@ -33,11 +37,15 @@ def draw_loss_curve(metrics: Path, picture: Path, *, title: str, floor: float | 
     axes = figure.add_subplot()
     _draw_train(axes, train)
     _draw_validation(axes, validation)
+    last = max([step for step, _ in train] + [r["step"] for r in validation])
+    bands = [band for band in bands if band.step <= last]
+    _draw_bands(axes, bands)
     if floor is not None:
         axes.axhline(
             floor, color=FLOOR, linewidth=1.3, linestyle=(0, (5, 3)), zorder=2, label=f"lowest possible {floor:.3f}"
         )
-    axes.set_ylim(*_limits([loss for _, loss in train], [r["loss"] for r in validation], floor))
+    shown = [r["loss"] for r in validation] + [edge for band in bands for edge in (band.low, band.high)]
+    axes.set_ylim(*_limits([loss for _, loss in train], shown, floor))
     axes.set_xlim(left=0)
     axes.set_xlabel("step", color=INK)
     axes.set_ylabel("loss (nats per token)", color=INK)
@@ -76,6 +84,14 @@ def _draw_validation(axes: Any, validation: Sequence[dict[str, Any]]) -> None:  
     axes.plot(steps, losses, color=VALIDATION, linewidth=1.6, marker="o", markersize=size, zorder=4, label=label)
     axes.plot(steps[best], losses[best], "o", markersize=8.5, markerfacecolor="white", markeredgecolor=VALIDATION,
               markeredgewidth=1.8, zorder=5)  # fmt: skip
+
+
+def _draw_bands(axes: Any, bands: Sequence[Band]) -> None:  # noqa: ANN401 - matplotlib's Axes
+    """Shade what is expected as an upright bar at its step, wide enough to be seen around the curve's mark."""
+    if not bands:
+        return
+    steps, lows, highs = zip(*((band.step, band.low, band.high) for band in bands), strict=True)
+    axes.vlines(steps, lows, highs, color=BAND, linewidth=11, zorder=1.5, label="validation expected")
 
 
 def _add_bits_per_byte(axes: Any, validation: Sequence[dict[str, Any]]) -> None:  # noqa: ANN401 - matplotlib's Axes
