@@ -167,7 +167,8 @@ def test_a_full_disk_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ("training.seed", 1, "training.seed to stay 1337, found 1: it decided the order of the text"),
         ("training.optimizer.name", "adamw_by_hand", "memory of this optimizer"),
         ("training.batch_size", 4, r"batch_size \* training.accumulation_steps to stay 2 \* 2, found 4 \* 2: .* twice"),
-        ("training.steps", 5, "expected training.steps to be at least the 6 that .* has taken, found 5"),
+        ("training.log_every", 5, "expected training.steps above the 6 that .* has taken, found 6: raise it, nothing"),
+        ("training.steps", 5, "expected training.steps above the 6 that .* has taken, found 5: raise it"),
     ],
 )
 def test_what_cannot_change_is_refused_and_changes_nothing(tmp_path: Path, path: str, value: object, reason: str):
@@ -178,6 +179,17 @@ def test_what_cannot_change_is_refused_and_changes_nothing(tmp_path: Path, path:
     assert "\n" not in str(caught.value)
     assert Run.open(run.path).read_config(RunConfig) == made
     assert not run.history.exists()
+
+
+def test_a_run_that_stopped_early_needs_more_patience(tmp_path: Path):
+    evaluation = replace(config(tmp_path).training.evaluation, every_steps=1, patience=1)
+    made = config(tmp_path, steps=200, learning_rate=3.0, evaluation=evaluation)  # so high that it soon gets no better
+    run = start(made, tmp_path / "run", console=QUIET)
+    assert run.stopped_early
+    with pytest.raises(InputError, match=r"patience above the 1 evaluations without a new best that ended .*, found 1"):
+        resume(run.run.path, config=changed(made, "training.steps", 300), console=QUIET)
+    more = changed(changed(made, "training.evaluation.patience", 3), "training.steps", run.step + 1)
+    assert resume(run.run.path, config=more, console=QUIET).step == run.step + 1
 
 
 def test_batch_and_accumulation_may_be_traded():

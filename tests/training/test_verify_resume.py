@@ -112,16 +112,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
-    tiny = [
-        "--model.d-model",
-        "16",
-        "--model.n-layers",
-        "1",
-        "--model.n-heads",
-        "2",
-        "--training.accumulation-steps",
-        "2",
-    ]
+    tiny = ["--model.d-model", "16", "--model.n-layers", "1", "--model.n-heads", "2"]
     corpus = str(write_corpus(tmp_path))
     assert main(["verify-resume", "shakespeare-char", "--data.corpus", corpus, *tiny]) == 0
     assert capsys.readouterr().out.endswith("exact: the killed run ended in the same bits\n")

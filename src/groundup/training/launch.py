@@ -23,6 +23,7 @@ from groundup.training.changes import (
     find_changes,
     record_changes,
 )
+from groundup.training.compute import settle
 from groundup.training.devices import choose_device
 from groundup.training.loop import Outcome, fit
 from groundup.training.metrics import set_damaged_lines_aside
@@ -244,7 +245,8 @@ def _prepare_and_fit(run: Run, config: RunConfig, console: Console) -> Outcome:
     for line in describe(run, config, prepared, model, device):
         report(line)
     run = _change(run, config, report)
-    return fit(model, task, config.training, run, console=console)
+    training = settle(config.training, model, task, device=device, run=run.path, report=report)
+    return fit(model, task, training, run, console=console)
 
 
 def _change(run: Run, after: RunConfig, report: Callable[[str], None]) -> Run:
@@ -254,15 +256,21 @@ def _change(run: Run, after: RunConfig, report: Callable[[str], None]) -> Run:
     newest = newest_checkpoint(run.checkpoints, only=PARTS) if changes else None
     if not changes or (newest is None and run.checkpoint_steps()):  # all are damaged: `fit` will say so
         return run
-    step = 0
+    step, patience = 0, after.training.evaluation.patience
     if newest is not None:
         found = load_checkpoint(newest, only=("training",))
-        step = read_training(found, newest, config=run.config, earlier=lambda: earlier_configs(run))["step"]
-    if after.training.steps < step:
-        raise InputError(
-            f"expected training.steps to be at least the {step} that {run.path} has taken, found "
-            f"{after.training.steps}: raise it"
-        )
+        told = read_training(found, newest, config=run.config, earlier=lambda: earlier_configs(run))
+        step = told["step"]
+        if after.training.steps <= step:
+            raise InputError(
+                f"expected training.steps above the {step} that {run.path} has taken, found {after.training.steps}: "
+                "raise it, nothing is left to change"
+            )
+        if patience is not None and told["stopping"]["n_since_best"] >= patience:
+            raise InputError(
+                f"expected training.evaluation.patience above the {told['stopping']['n_since_best']} evaluations "
+                f"without a new best that ended {run.path}, found {patience}: raise it"
+            )
     report(describe_changes(changes, before, after, step=step))
     return record_changes(run, changes, step=step)
 
@@ -272,8 +280,6 @@ def describe(run: Run, config: RunConfig, prepared: Prepared, model: GPT, device
     training, data = config.training, config.data
     tokens_per_step = training.sequences_per_step * config.model.context_length
     epochs = training.steps * tokens_per_step / prepared.train.n_tokens
-    n_threads = torch.get_num_threads()
-    threads = f", {n_threads} thread{'s' * (n_threads > 1)}" if device.type == "cpu" else ""
     floor = "" if prepared.floor is None else f"; exact entropy {prepared.floor:.4f} bits per byte"
     return [
         f"run         {run.path}",
@@ -282,6 +288,5 @@ def describe(run: Run, config: RunConfig, prepared: Prepared, model: GPT, device
         f"vocabulary  {prepared.tokenizer.vocab_size:,} ({data.tokenizer})",
         f"model       {model.n_parameters():,} parameters: {config.model.n_layers} layers, "
         f"{config.model.d_model} wide, {config.model.n_heads} heads, context {config.model.context_length}",
-        f"training    {training.steps:,} steps of {tokens_per_step:,} tokens ({epochs:.2g} epochs) "
-        f"on {device}{threads}, {training.precision}",
+        f"training    {training.steps:,} steps of {tokens_per_step:,} tokens ({epochs:.2g} epochs) on {device}",
     ]
