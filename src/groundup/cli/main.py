@@ -11,8 +11,8 @@ from groundup.errors import InputError
 
 COMMANDS: dict[str, str] = {
     "demo": "train a small GPT on stories, about two minutes, and let it write",
-    "plan": "what a recipe will need: parameters, compute, memory, time",
     "train": "train a recipe: groundup train shakespeare-char",
+    "plan": "what a recipe will need: parameters, compute, memory, time",
     "resume": "go on with a run that was interrupted, or with a finished one: --training.steps",
     "checkpoints": "the checkpoints of a run; mark some to keep",
     "verify-resume": "prove here that a killed run ends in the same bits",

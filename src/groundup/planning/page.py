@@ -91,7 +91,7 @@ def _time(plan: Plan) -> Iterator[str]:
     if times is None or trial is None:
         yield from _title("Time", "not measured")
         return
-    yield from _title("Time", f"{in_time(times.total)} on this machine, when nothing else needs it")
+    yield from _title("Time", f"{in_time(times.total)} on this machine, as busy as it is now")
     n = plan.n_evaluations
     rows: list[tuple[str, float, str]] = [
         ("preparation", times.preparation, "" if trial.is_whole_text else "from a part of the text"),
