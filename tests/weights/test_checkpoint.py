@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from groundup.configs.model import GPTConfig
 from groundup.errors import InputError
@@ -25,7 +26,8 @@ from groundup.weights.checkpoint import (
     save_checkpoint,
     set_aside,
 )
-from groundup.weights.manifest import _render
+from groundup.weights.manifest import _render, write_manifest
+from groundup.weights.marks import is_marked, set_mark
 
 TENSORS = {"model": {"w": torch.arange(12.0).view(3, 4), "b": torch.tensor([True, False])}, "optimizer": {}}
 DOCUMENTS = {"state": {"step": 3, "best_loss": 1 / 3, "name": "é"}}
@@ -479,3 +481,48 @@ def test_what_cannot_be_removed_stops_no_run(tmp_path, monkeypatch):
     assert visible(tmp_path) == ["step-1", "step-2"]
     with pytest.raises(InputError, match="expected to rename"):
         set_aside(tmp_path / "step-2")
+
+
+# Tied names
+
+
+def test_tied_names_are_one_entry_whose_bytes_no_process_changes(tmp_path):
+    """safetensors writes metadata in the order of a hash table that is seeded anew in each process."""
+    weight = torch.ones(3)
+    folder = save(tmp_path / "c", tensors={"model": {name: weight for name in "abcdefgh"}}, documents={})
+    raw = (folder / "model.safetensors").read_bytes()
+    header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
+    assert header["__metadata__"] == {"other_names": json.dumps(dict.fromkeys("bcdefgh", "a"))}
+    assert load_checkpoint(folder).tensors["model"].keys() == set("abcdefgh")
+
+
+@pytest.mark.parametrize("names", [["b"], ["b", "c"], ["other_names"]])
+def test_tied_names_of_an_earlier_version_are_read(tmp_path, names):
+    folder = tmp_path / "c"
+    folder.mkdir()
+    save_file({"a": torch.ones(3)}, folder / "model.safetensors", metadata=dict.fromkeys(names, "a"))
+    write_manifest(folder)
+    assert load_checkpoint(folder).tensors["model"].keys() == {"a", *names}
+
+
+# Marks
+
+
+def test_marked_ones_are_never_pruned_and_do_not_count(tmp_path):
+    for step in (1, 2, 3, 4, 5):
+        save(tmp_path / f"step-{step}")
+    for step in (2, 5):
+        set_mark(tmp_path / f"step-{step}", marked=True)
+    assert [path.name for path in prune_checkpoints(tmp_path, keep_last=1)] == ["step-3", "step-1"]
+    assert everything(tmp_path) == ["step-2", "step-4", "step-5"]
+    load_checkpoint(tmp_path / "step-2")  # the mark is no damage
+
+
+def test_a_mark_is_there_as_soon_as_the_checkpoint_is(tmp_path, monkeypatch):
+    def killed(folder):
+        raise SystemExit
+
+    monkeypatch.setattr("groundup.weights.checkpoint.sync_names", killed)  # what follows the rename
+    with pytest.raises(SystemExit):
+        save(tmp_path / "step-1", marked=True)
+    assert is_marked(tmp_path / "step-1")

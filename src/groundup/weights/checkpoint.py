@@ -273,7 +273,7 @@ def _read_tensors(path: Path) -> dict[str, torch.Tensor]:
         tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - it is no dict
         told = file.metadata() or {}
     # Files written before there was this entry have one for each name.
-    other_names = json.loads(told[OTHER_NAMES]) if told.keys() == {OTHER_NAMES} else told
+    other_names = json.loads(told[OTHER_NAMES]) if told.get(OTHER_NAMES, "").startswith("{") else told
     for name, stored_as in other_names.items():
         tensors[name] = tensors[stored_as]
     return tensors
