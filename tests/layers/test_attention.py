@@ -19,6 +19,7 @@ from groundup.layers.attention import (
     softmax,
     split_heads,
 )
+from groundup.layers.blocked_attention import blocked_attention
 from groundup.layers.masks import causal_mask, padding_mask
 
 # In float64 a rounding is 1e-16; sums of some tens of terms of size 1 stay far below this, mistakes far above.
@@ -76,16 +77,28 @@ def test_normalized_queries_and_keys_are_what_the_formula_says(rotated, fused):
     assert_same([layer(x, is_causal=True, rotation=rotation)], [layer.output(combine_heads(heads))])
 
 
-def test_training_in_bfloat16_on_a_cpu_attends_in_float32():
+def test_training_in_bfloat16_on_a_cpu_without_causality_attends_in_float32():
     q, k, v = (x.detach().bfloat16() for x in random_qkv())
     mask = padding_mask(torch.tensor([5, 3]), 5)
-    for options in ({"is_causal": True}, {"mask": mask}, {}):
+    for options in ({"mask": mask}, {}):
         with torch.autocast("cpu", dtype=torch.bfloat16):
             wide = fused_attention(q, k, v, training=True, **options)
         exact = fused_attention(q.double(), k.double(), v.double(), **options)
         assert wide.dtype == torch.bfloat16
         # float32 inside, rounded to bfloat16 once: half a unit of the last of its 8 bits
         assert ((wide - exact).abs() <= exact.abs() * 2**-8 + 1e-6).all()
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_causal_training_in_bfloat16_on_a_cpu_goes_by_blocks(masked: bool):
+    q, k, v = (x.detach().bfloat16() for x in random_qkv())
+    mask = padding_mask(torch.tensor([5, 3]), 5) if masked else None
+    found = fused_attention(q, k, v, mask=mask, is_causal=True, training=True)
+    heads = (repeat_heads(x, q.shape[1]) for x in (k, v))
+    assert torch.equal(found, blocked_attention(q, *heads, mask=mask))
+    expected = scaled_dot_product_attention(q.double(), k.double(), v.double(), mask=mask, is_causal=True)
+    # scores, weights and results are each rounded to 8 bits
+    torch.testing.assert_close(found.double(), expected, rtol=0.02, atol=0.02)
 
 
 def test_each_number_is_what_the_formula_says():

@@ -1,11 +1,14 @@
 """Where and in which precision to compute: CUDA, MPS or CPU, float32 or bfloat16."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Literal
 
 import torch
 
+from groundup.configs.training import TrainConfig
 from groundup.errors import InputError
+from groundup.layers.linear import OneDNNLinears
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -42,6 +45,21 @@ def autocast(device: torch.device, precision: Literal["auto", "float32", "bfloat
         torch.bfloat16 torch.float32
     """
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+
+
+@contextmanager
+def arithmetic(device: torch.device, config: TrainConfig) -> Iterator[None]:
+    """Enter what the forward pass of a training step computes with: config.precision and config.compute.linear.
+
+    Example:
+        >>> layer, x = torch.nn.Linear(4, 2), torch.ones(1, 4)
+        >>> with arithmetic(torch.device("cpu"), TrainConfig(precision="bfloat16")):
+        ...     print(layer(x).dtype)
+        torch.bfloat16
+    """
+    linears = OneDNNLinears() if config.compute.linear == "onednn" and device.type == "cpu" else nullcontext()
+    with autocast(device, config.precision), linears:
+        yield
 
 
 def _has_mps() -> bool:

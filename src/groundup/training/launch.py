@@ -23,7 +23,7 @@ from groundup.training.changes import (
     find_changes,
     record_changes,
 )
-from groundup.training.compute import settle
+from groundup.training.compute import cpu_threads, settle
 from groundup.training.devices import choose_device
 from groundup.training.loop import Outcome, fit
 from groundup.training.metrics import set_damaged_lines_aside
@@ -246,7 +246,8 @@ def _prepare_and_fit(run: Run, config: RunConfig, console: Console) -> Outcome:
         report(line)
     run = _change(run, config, report)
     training = settle(config.training, model, task, device=device, run=run.path, report=report)
-    return fit(model, task, training, run, console=console)
+    with cpu_threads(training.compute.threads):  # around all of it: checkpoints tell the number of threads
+        return fit(model, task, training, run, console=console)
 
 
 def _change(run: Run, after: RunConfig, report: Callable[[str], None]) -> Run:

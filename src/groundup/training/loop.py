@@ -14,6 +14,7 @@ from groundup.configs.training import TrainConfig
 from groundup.errors import InputError
 from groundup.tasks.task import Task
 from groundup.training.changes import earlier_configs
+from groundup.training.compute import cpu_threads
 from groundup.training.devices import choose_device
 from groundup.training.early_stopping import EarlyStopping
 from groundup.training.environment import differences, environment
@@ -91,7 +92,7 @@ def fit(model: M, task: Task[M, B], config: TrainConfig, run: Run, *, console: C
         floor=task.floor,
     )
     session = Session(stepper, run, state, tracker)
-    with _own_randomness(device), tracker, Interruption() as interruption:
+    with cpu_threads(config.compute.threads), _own_randomness(device), tracker, Interruption() as interruption:
         if session.is_finished and not session.is_evaluation_due:
             tracker.say(f"nothing is left to do: the run ended at step {state.step}")
         try:

@@ -1,6 +1,6 @@
 """One optimizer step: the gradient of a global batch, then the update. The loop, replay, plan and profile take it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from groundup.configs.training import TrainConfig
 from groundup.tasks.task import Task
-from groundup.training.devices import autocast
+from groundup.training.compilation import compiled
+from groundup.training.devices import arithmetic
 from groundup.training.optimizers import build_optimizer
 from groundup.training.schedules import learning_rate
 from groundup.training.seeds import seed_step
@@ -39,13 +40,17 @@ class Stepper(Generic[M, B]):
     Args:
         model: what learns, on `device`.
         task: what is learned.
-        config: how; its precision must be settled (auto computes in float32).
+        config: how; settled by `compute.settle` (what is left open computes in float32, by torch's default).
         device: where the model is.
+
+    Raises:
+        InputError: config.compute.compile where torch.compile does not work.
     """
 
     def __init__(self, model: M, task: Task[M, B], config: TrainConfig, device: torch.device) -> None:
         self.model, self.task, self.config, self.device = model, task, config, device
         self.parameters = list(model.parameters())
+        self._compiled = (task, compiled(task.loss)) if config.compute.compile else None  # the model stays as it is
         self.optimizer = build_optimizer(
             model, config.optimizer, learning_rate=config.learning_rate, precision=config.precision
         )
@@ -70,8 +75,15 @@ class Stepper(Generic[M, B]):
         n_targets = sum(self.task.n_targets(batch) for batch in batches)
         total = torch.zeros((), device=self.device)
         for batch in batches:
-            with autocast(self.device, self.config.precision):
-                loss = self.task.loss(self.model, batch)
+            with arithmetic(self.device, self.config):
+                loss = self._loss(self.model, batch)
             (loss / n_targets).backward()  # type: ignore[no-untyped-call]
             total = total + loss.detach()
         return total / n_targets, n_targets
+
+    @property
+    def _loss(self) -> Callable[[M, B], Tensor]:
+        # A copy of this stepper whose task was exchanged, to watch each module, needs that task's own.
+        if self._compiled is not None and self._compiled[0] is self.task:
+            return self._compiled[1]
+        return self.task.loss
