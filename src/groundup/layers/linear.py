@@ -77,7 +77,7 @@ def is_exact() -> bool:
     x, weight = (torch.randn(n, 512, generator=generator) for n in (64, 96))
     expected = x.double() @ weight.double().T
     try:
-        error = ((_product(x, weight, None).double() - expected).norm() / expected.norm()).item()
+        error: float = ((_product(x, weight, None).double() - expected).norm() / expected.norm()).item()
     except (RuntimeError, NotImplementedError):  # built without the kernel
         return False
     return error < EXACT

@@ -115,7 +115,12 @@ class GPT(nn.Module):
 
     def project(self, hidden: Tensor) -> Tensor:
         """Return the logits for hidden states: [..., D] -> [..., V]; give it the last position only to save work."""
-        return F.linear(hidden, self.token_embedding.weight if self.output is None else self.output.weight)
+        return F.linear(hidden, self.output_weight)
+
+    @property
+    def output_weight(self) -> Tensor:
+        """The matrix [V, D] that `project` multiplies by: the token embedding's own when the two are tied."""
+        return self.token_embedding.weight if self.output is None else self.output.weight
 
     def new_cache(self, batch_size: int, capacity: int | None = None, dtype: torch.dtype | None = None) -> KVCache:
         """Return an empty cache for `batch_size` rows on the model's device.
@@ -186,6 +191,6 @@ def _causality(
     T: int, S: int, offset: int | Tensor, mask: Tensor | None, device: torch.device
 ) -> tuple[Tensor | None, bool]:
     """Return (mask, is_causal) for all blocks: a mask is built only where the kernel's own causality is not enough."""
-    if mask is None and isinstance(offset, int) and (offset == 0 or T == 1):
-        return None, True
+    if isinstance(offset, int) and (T == S or (mask is None and (offset == 0 or T == 1))):
+        return mask, True
     return combine_masks(causal_mask(T, S, offset=offset, device=device), mask), False
