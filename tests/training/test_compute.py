@@ -1,5 +1,6 @@
 """How a run computes: settled once, kept in the run and in the cache, and without a trace in the run's bits."""
 
+import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,13 +8,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from rich.console import Console
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from groundup.configs.training import ComputeConfig, TrainConfig
+from groundup.configs import ComputeConfig, DataConfig, EvaluationConfig, GPTConfig, RunConfig, TrainConfig
 from groundup.errors import InputError
-from groundup.training import compute
+from groundup.recipes import recipe
+from groundup.training import compute, trials
 from groundup.training.compute import RECORD, cpu_threads, recorded, settle
+from groundup.training.launch import start
 
 CPU = torch.device("cpu")
 FOUND = ("bfloat16", 2, "default")
@@ -144,6 +148,44 @@ def test_inexact_onednn_is_refused(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(compute, "is_exact", lambda: False)
     with pytest.raises(InputError, match=r"found none here: take auto or default$"):
         settled(TrainConfig(compute=ComputeConfig(linear="onednn")))
+
+
+def test_measuring_leaves_no_trace_in_the_bits_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("GROUNDUP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(compute, "LITTLE_WORK", 0)
+    monkeypatch.setattr(trials, "ENOUGH", 0.0)
+    (tmp_path / "text.txt").write_text("the quick brown fox jumps over the lazy dog.\n" * 30)
+    config = RunConfig(
+        data=DataConfig(corpus=str(tmp_path / "text.txt")),
+        model=GPTConfig(context_length=16, d_model=16, n_layers=1, n_heads=2, dropout=0.2),
+        training=TrainConfig(steps=3, batch_size=2, device="cpu"),
+    )
+    measured_run, given_run = tmp_path / "measured", tmp_path / "given"
+    start(config, measured_run, console=Console(file=io.StringIO()))
+    given = recorded(config.training, measured_run)
+    assert given.precision != "auto"
+    start(replace(config, training=given), given_run, console=Console(file=io.StringIO()))
+    files = [folder / "checkpoints/step-3/model.safetensors" for folder in (measured_run, given_run)]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+@pytest.mark.slow  # a minute: 120 steps of a small recipe's size, twice
+def test_bfloat16_learns_as_float32_does(tmp_path: Path):
+    losses = []
+    for precision in ("float32", "bfloat16"):
+        config = recipe("shakespeare-char")
+        training = replace(
+            config.training,
+            steps=120,
+            precision=precision,
+            compute=ComputeConfig(threads=1, linear="default"),
+            evaluation=EvaluationConfig(every_steps=120, max_tokens=16_384, sample_tokens=0),
+        )
+        outcome = start(replace(config, training=training), tmp_path / precision, console=Console(file=io.StringIO()))
+        losses.append(outcome.metrics["loss"])
+    # Seeds differ by about 0.02 here: what rounding changes must be lost in that.
+    assert losses[1] == pytest.approx(losses[0], abs=0.02)
+    assert max(losses) < 2.8
 
 
 def test_threads_are_given_back():
