@@ -72,6 +72,42 @@ def test_loss_is_the_sum_of_negative_log_probabilities(tmp_path: Path):
     assert task.loss(model, batch).item() == pytest.approx(-probabilities.log().sum().item(), rel=1e-5)
 
 
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("autocast", [True, False])
+def test_the_loss_of_a_large_vocabulary_is_the_same_in_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tied: bool, autocast: bool
+):
+    torch.manual_seed(0)
+    task = language_modeling(tmp_path, batch_size=3)
+    shape = {"vocab_size": CHARACTERS.vocab_size, "context_length": 8, "d_model": 16, "n_layers": 1, "n_heads": 2}
+    model = GPT(GPTConfig(**shape, tie_embeddings=tied))
+    [batch] = task.train_batch(0)
+    found = []
+    for limit in (1 << 23, 3 * 8 * CHARACTERS.vocab_size - 1):
+        monkeypatch.setattr("groundup.tasks.language_modeling.LOGITS_IN_A_STEP", limit)
+        model.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            loss = task.loss(model, batch)
+        loss.backward()
+        found.append([loss.detach(), *(parameter.grad for parameter in model.parameters())])
+    # float32: the same terms in another order. bfloat16: gradients of logits are rounded to 2^-9, scaled or not.
+    torch.testing.assert_close(found[0][0], found[1][0])
+    largest = max(gradient.abs().max().item() for gradient in found[0][1:])
+    for one, other in zip(found[0][1:], found[1][1:], strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=(1e-2 if autocast else 1e-6) * largest)
+
+
+def test_only_large_vocabularies_go_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    task, model = language_modeling(tmp_path, batch_size=3), small_model()
+    [batch] = task.train_batch(0)
+    monkeypatch.setattr("groundup.tasks.language_modeling.LOGITS_IN_A_STEP", 3 * 8 * CHARACTERS.vocab_size)
+    monkeypatch.setattr("groundup.tasks.language_modeling.chunked_cross_entropy", None)  # calling it would fail
+    assert task.loss(model, batch).isfinite()
+    monkeypatch.setattr("groundup.tasks.language_modeling.LOGITS_IN_A_STEP", 3 * 8 * CHARACTERS.vocab_size - 1)
+    with pytest.raises(TypeError):
+        task.loss(model, batch)
+
+
 def test_evaluation_is_the_same_each_time_and_reads_max_tokens(tmp_path: Path):
     task, model = language_modeling(tmp_path, evaluation=EvaluationConfig(max_tokens=40)), small_model()
     first = task.evaluate(model)

@@ -28,17 +28,17 @@ def rows_of(ids: npt.NDArray[np.integer[Any]], width: int) -> Rows:
     """Return what gives rows of `width` tokens of `ids` [N].
 
     Args:
-        ids: tokens of any integer type. A read-only map of a whole file is taken as that file, which must stay as it is.
+        ids: tokens of any integer type. A read-only map of a whole file is taken as that file: leave the file as it is.
         width: tokens in a row, at most N.
 
     Example:
         >>> rows_of(np.arange(10, dtype=np.uint16), 3)(np.array([7, 0])).tolist()
         [[7, 8, 9], [0, 1, 2]]
     """
-    # A part of a map is not taken: NumPy gives it the offset of the whole.
-    is_whole_file = isinstance(ids, np.memmap) and isinstance(ids.base, mmap.mmap) and ids.mode == "r"
-    if is_whole_file and ids.nbytes > RESIDENT_BYTES and ids.filename and hasattr(os, "pread"):
-        return _FileRows(ids, width)
+    if isinstance(ids, np.memmap) and ids.nbytes > RESIDENT_BYTES and hasattr(os, "pread"):
+        base: object = ids.base  # of a part of a map it is that map: NumPy gives the part the offset of the whole
+        if isinstance(base, mmap.mmap) and ids.mode == "r" and ids.filename:
+            return _FileRows(ids, width)
     return _MemoryRows(ids, width)
 
 

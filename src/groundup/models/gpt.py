@@ -115,7 +115,10 @@ class GPT(nn.Module):
 
     def project(self, hidden: Tensor) -> Tensor:
         """Return the logits for hidden states: [..., D] -> [..., V]; give it the last position only to save work."""
-        return F.linear(hidden, self.output_weight)
+        if self.output is None:
+            return F.linear(hidden, self.token_embedding.weight)
+        logits: Tensor = self.output(hidden)
+        return logits
 
     @property
     def output_weight(self) -> Tensor:
