@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from groundup.planning import machine as machine_module
 from groundup.planning.machine import available_memory, measure_peak
 
 GIGABYTE = 1 << 30
@@ -75,8 +76,10 @@ def test_where_nothing_is_told_it_is_the_whole_memory(tmp_path: Path):
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_the_peak_says_how_it_was_found(precision: str):
+def test_the_peak_says_how_it_was_found(precision: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(machine_module, "SHAPES", ((8, 8, 8), (256, 256, 256)))
     peak = measure_peak(precision, seconds=0.001)
+    assert peak.shape == (256, 256, 256)  # the smaller one is all overhead
     assert peak.precision == precision
     assert peak.threads >= 1
     assert peak.flops_per_second > 0

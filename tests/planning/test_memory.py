@@ -70,8 +70,9 @@ def test_less_is_needed_in_bfloat16_when_activations_are_most_of_it():
 
 def test_what_it_copies_from_the_task_is_still_so():
     assert planned.LOGITS_IN_EVALUATION == language_modeling.LOGITS_AT_ONCE
-    assert evaluation_batch(replace(SMALL.model, vocab_size=50_257, context_length=1024)) == 1
-    assert evaluation_batch(SMALL.model) == 64
+    assert evaluation_batch(replace(SMALL, model=replace(SMALL.model, vocab_size=50_257, context_length=1024))) == 1
+    assert evaluation_batch(SMALL) == 64
+    assert evaluation_batch(with_training(SMALL, evaluation=EvaluationConfig(max_tokens=64 + 10 * 32))) == 10
 
 
 @pytest.mark.parametrize(

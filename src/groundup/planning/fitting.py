@@ -75,7 +75,7 @@ def fitting_micro_batch(config: RunConfig, memory: int, *, place: Place = "cpu")
 
     Example:
         >>> config = RunConfig(model=GPTConfig(vocab_size=50_257, context_length=256, n_layers=4))
-        >>> cut = fitting_micro_batch(config, 2_500_000_000).training
+        >>> cut = fitting_micro_batch(config, 1_950_000_000).training
         >>> cut.batch_size, cut.accumulation_steps, config.training.batch_size
         (4, 3, 12)
     """
@@ -113,7 +113,7 @@ def _needs(config: RunConfig, place: Place) -> str:
 
 
 def _smaller_models(model: GPTConfig) -> list[GPTConfig]:
-    """Return smaller models, the nearest first: those that keep most of depth, context, and the square of the width."""
+    """Return smaller models, the nearest first: least changed in depth, context and squared width together."""
     found: list[tuple[float, GPTConfig]] = []
     for n_layers, width, part in product(range(1, model.n_layers + 1), WIDTHS, CONTEXTS):
         d_head = int(model.d_head * width) // 2 * 2 if width < 1 else model.d_head  # even: rotary positions need it
@@ -122,8 +122,8 @@ def _smaller_models(model: GPTConfig) -> list[GPTConfig]:
             continue
         d_ff = None if model.d_ff is None else max(1, int(model.d_ff * d_head / model.d_head))
         smaller = replace(model, n_layers=n_layers, d_model=d_head * model.n_heads, d_ff=d_ff, context_length=context)
-        lost = math.log(model.n_layers / n_layers) + 2 * math.log(model.d_head / d_head) + math.log(part)
-        found.append((lost, smaller))
+        changes = math.log(model.n_layers / n_layers), 2 * math.log(model.d_head / d_head), math.log(part)
+        found.append((math.hypot(*changes), smaller))
     return [smaller for _, smaller in sorted(found, key=lambda pair: pair[0])]
 
 

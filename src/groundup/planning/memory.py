@@ -16,12 +16,13 @@ from groundup.planning.activations import (
     product_weights,
     saved_for_backward,
 )
+from groundup.planning.evaluations import evaluation_passes
 from groundup.planning.parameters import count_parameters, vocabulary
 
 Place = Literal["cpu", "cuda"]
 """Whose memory is meant: the process's own, or the GPU's."""
 
-PROCESS: dict[Place, int] = {"cpu": 400_000_000, "cuda": 600_000_000}
+PROCESS: dict[Place, int] = {"cpu": 420_000_000, "cuda": 600_000_000}
 """Bytes taken before there is a model. cpu: Python, torch (a build for CPUs), TensorBoard, matplotlib and what they
 load at the first step, as measured on Linux. cuda: the context and its libraries, a usual figure, not measured here."""
 LARGE_TOKENIZER = 90_000_000
@@ -111,7 +112,7 @@ def estimate_memory(config: RunConfig, *, place: Place = "cpu") -> Memory:
     saved, loss, backward = saved_for_backward(step), loss_and_logits(step), backward_workspace(step)
     if training.accumulation_steps > 1:  # the token table's gradient is complete before it is added to the last one
         backward.add("token table", 1, FLOAT * vocabulary(model) * model.d_model)
-    measuring = evaluation(replace(step, batch=evaluation_batch(model)))
+    measuring = evaluation(replace(step, batch=evaluation_batch(config)))
     steps = [saved + loss, saved + backward]
     in_steps, in_all = _peak(steps, place), _peak([*steps, *measuring], place)
     weights, moments = FLOAT * count_parameters(model).total, optimizer_bytes(config)
@@ -160,9 +161,11 @@ def cache_bytes(config: RunConfig) -> int:
     return 2 * model.n_layers * model.d_head * model.kv_heads * tokens * FLOAT
 
 
-def evaluation_batch(model: GPTConfig) -> int:
+def evaluation_batch(config: RunConfig) -> int:
     """Return how many windows an evaluation reads at once, as the language modelling task decides it."""
-    return max(1, min(WINDOWS_IN_EVALUATION, LOGITS_IN_EVALUATION // (model.context_length * vocabulary(model))))
+    model, max_tokens = config.model, config.training.evaluation.max_tokens
+    most = min(WINDOWS_IN_EVALUATION, LOGITS_IN_EVALUATION // (model.context_length * vocabulary(model)))
+    return max(1, min(most, evaluation_passes(max_tokens, model.context_length) - 1))  # the first window goes alone
 
 
 def process_bytes(config: RunConfig, place: Place) -> int:
