@@ -489,7 +489,7 @@ def test_what_cannot_be_removed_stops_no_run(tmp_path, monkeypatch):
 def test_tied_names_are_one_entry_whose_bytes_no_process_changes(tmp_path):
     """safetensors writes metadata in the order of a hash table that is seeded anew in each process."""
     weight = torch.ones(3)
-    folder = save(tmp_path / "c", tensors={"model": {name: weight for name in "abcdefgh"}}, documents={})
+    folder = save(tmp_path / "c", tensors={"model": dict.fromkeys("abcdefgh", weight)}, documents={})
     raw = (folder / "model.safetensors").read_bytes()
     header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
     assert header["__metadata__"] == {"other_names": json.dumps(dict.fromkeys("bcdefgh", "a"))}

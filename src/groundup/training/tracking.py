@@ -52,7 +52,11 @@ class Tracker:
         self._step = step
         self._advice = AdviceLog(run.health, step=step)
         self._log = MetricsLog(run.metrics, step=step, evaluated_at=evaluated_at)
-        self._events = SummaryWriter(log_dir=str(run.path), purge_step=step + 1, flush_secs=30)
+        try:
+            self._events = SummaryWriter(log_dir=str(run.path), purge_step=step + 1, flush_secs=30)
+        except OSError:
+            self._log.close()  # the disk is full
+            raise
         self._display = TrainingDisplay(console, n_steps=config.steps, step=step)
         self._meter = Meter()
         self._started = time.perf_counter() - seconds
