@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from groundup.configs.model import GPTConfig
 from groundup.configs.run import DataConfig, RunConfig
 from groundup.planning.activations import (
     FLOAT,
@@ -97,6 +96,7 @@ def estimate_memory(config: RunConfig, *, place: Place = "cpu") -> Memory:
         place: whose memory.
 
     Example:
+        >>> from groundup.configs.model import GPTConfig
         >>> memory = estimate_memory(RunConfig(model=GPTConfig(vocab_size=50_257, context_length=256)))
         >>> memory.weights, memory.optimizer
         (495399936, 990799872)
@@ -142,6 +142,7 @@ def optimizer_bytes(config: RunConfig) -> int:
     """Return the bytes of the optimizer's moments: two of each parameter, or with Muon one of each hidden matrix.
 
     Example:
+        >>> from groundup.configs.model import GPTConfig
         >>> from groundup.configs.optimizer import OptimizerConfig
         >>> config = RunConfig(model=GPTConfig(vocab_size=65, d_model=64, n_heads=4, n_layers=2, bias=False))
         >>> muon = replace(config, training=replace(config.training, optimizer=OptimizerConfig(name="muon")))
