@@ -97,9 +97,17 @@ def test_a_learning_rate_100_times_too_high():
 def test_a_learning_rate_far_too_low():
     advice, _ = watch(model(), replace(CONFIG, learning_rate=1e-9, steps=60))
     assert [(one.kind, one.module) for one in advice] == [("update_too_small", "")]
-    # Not where the schedule ends near zero, as it is meant to.
-    schedule = ScheduleConfig(name="linear", warmup_steps=20, final_fraction=0.0)
-    assert watch(model(), replace(CONFIG, schedule=schedule, steps=100, health=HealthConfig(watch_every=1)))[0] == []
+
+
+@pytest.mark.parametrize(("rate", "is_said"), [(1e-3, True), (2e-4, True), (5e-5, False)])
+def test_small_updates_are_meant_where_the_schedule_ends(rate: float, is_said: bool):
+    net = nn.Linear(4, 4)
+    monitor, advice = Monitor(net, CONFIG), []
+    for step in (30, 40, 50):
+        net.weight.grad = torch.ones(4, 4)
+        monitor.before_update(step)
+        advice += monitor.after_update(step, rate)
+    assert [one.kind for one in advice] == ["update_too_small"] * is_said
 
 
 def test_a_dead_relu_layer():

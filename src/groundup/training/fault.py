@@ -115,13 +115,8 @@ def _accumulate(stepper: Stepper[M, B], batches: Any, index: int, trace: Trace) 
     watched.task = Watched(stepper.task, trace)  # type: ignore[assignment]  # all that accumulate asks of a task
     stepper.optimizer.zero_grad(set_to_none=True)
     seed_step(stepper.config.seed, index, stepper.device)
-    loss: Tensor
-    if stepper.config.compute.compile:
-        with torch.compiler.set_stance("force_eager"), trace.listening():
-            loss, _ = watched.accumulate(batches)
-    else:
-        with trace.listening():
-            loss, _ = watched.accumulate(batches)
+    with trace.listening():  # a task that was exchanged is not compiled, so its modules are called one by one
+        loss, _ = watched.accumulate(batches)
     trace.conclude()
     return loss.item()
 
