@@ -79,7 +79,7 @@ def _memory(plan: Plan) -> Iterator[str]:
     ]
     yield from _shares([row for row in rows if row[1]], in_bytes)
     if memory.cache:
-        yield _row("(sampling: cache", in_bytes(memory.cache), "in memory that is free then)")
+        yield _row("cache, while sampling", in_bytes(memory.cache), "in memory that is free then")
     if plan.trial is not None and plan.trial.peak_bytes is not None:
         yield _row("measured in the trial", in_bytes(plan.trial.peak_bytes), "a few steps, a part of an evaluation")
     if plan.largest is not None:
