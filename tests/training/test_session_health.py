@@ -156,3 +156,18 @@ def test_monitoring_changes_no_bit(tmp_path: Path):
     for run, config in zip(runs, (watched, blind), strict=True):
         fit(small_model(), Lines({}), config, run)
     assert weights(runs[0], 10) == weights(runs[1], 10)
+
+
+def test_what_a_recipe_expects_is_said_at_its_evaluation_with_the_spikes_seen(tmp_path: Path):
+    asked: list[tuple[int, int]] = []
+
+    def expected(step: int, metrics: object, *, n_spikes: int) -> str | None:
+        asked.append((step, n_spikes))
+        return "just as expected" if step == 10 else None
+
+    console = Console(file=io.StringIO(), width=200)
+    run = run_of(tmp_path / "run")
+    (run.path / "health.jsonl").write_text('{"step": 0, "kind": "spike"}\n{"step": 0, "kind": "dead"}\n')
+    fit(small_model(), Lines({}), CONFIG, run, console=console, expected=expected)
+    assert asked == [(5, 1), (10, 1)]
+    assert console.file.getvalue().count("just as expected") == 1  # type: ignore[attr-defined]

@@ -4,7 +4,7 @@ import math
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -16,6 +16,7 @@ from groundup.evaluation.perplexity import byte_lengths_of, evaluate_tokens
 from groundup.models.gpt import GPT
 from groundup.tokenization.base import Tokenizer
 from groundup.tokenization.pretrained import load_tokenizer
+from groundup.training.bands import BandWatch
 from groundup.training.changes import (
     check_changes,
     describe_changes,
@@ -247,7 +248,8 @@ def _prepare_and_fit(run: Run, config: RunConfig, console: Console) -> Outcome:
     run = _change(run, config, report)
     training = settle(config.training, model, task, device=device, run=run.path, report=report)
     with cpu_threads(training.compute.threads):  # around all of it: checkpoints tell the number of threads
-        return fit(model, task, training, run, console=console)
+        expected = BandWatch(replace(config, training=training))
+        return fit(model, task, training, run, console=console, expected=expected)
 
 
 def _change(run: Run, after: RunConfig, report: Callable[[str], None]) -> Run:

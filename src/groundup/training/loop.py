@@ -21,7 +21,7 @@ from groundup.training.environment import differences, environment
 from groundup.training.interruption import Interruption
 from groundup.training.progress import say
 from groundup.training.run_folder import Run
-from groundup.training.session import Session
+from groundup.training.session import Expected, Session
 from groundup.training.state import PARTS, TrainingState, restore_state
 from groundup.training.step import Stepper
 from groundup.training.tracking import Tracker
@@ -57,7 +57,15 @@ class Outcome:
     """Patience ended it: the model holds the best weights."""
 
 
-def fit(model: M, task: Task[M, B], config: TrainConfig, run: Run, *, console: Console | None = None) -> Outcome:
+def fit(
+    model: M,
+    task: Task[M, B],
+    config: TrainConfig,
+    run: Run,
+    *,
+    console: Console | None = None,
+    expected: Expected | None = None,
+) -> Outcome:
     """Train `model` on `task`, in `run`, from its newest checkpoint if it has one.
 
     The loss of a step is summed over its micro-batches and divided by all of their targets, so accumulation changes
@@ -70,6 +78,7 @@ def fit(model: M, task: Task[M, B], config: TrainConfig, run: Run, *, console: C
         config: how.
         run: where checkpoints and records go.
         console: where progress is shown. None: nowhere.
+        expected: what the recipe expects of each evaluation. None: nothing.
 
     Returns:
         How it ended. The model then holds the last weights, or with config.evaluation.patience the best ones.
@@ -91,7 +100,7 @@ def fit(model: M, task: Task[M, B], config: TrainConfig, run: Run, *, console: C
         seconds=state.seconds,
         floor=task.floor,
     )
-    session = Session(stepper, run, state, tracker)
+    session = Session(stepper, run, state, tracker, expected)
     with cpu_threads(config.compute.threads), _own_randomness(device), tracker, Interruption() as interruption:
         if session.is_finished and not session.is_evaluation_due:
             tracker.say(f"nothing is left to do: the run ended at step {state.step}")

@@ -49,6 +49,11 @@ class TrainingDisplay:
         if self._bar is not None:
             self._bar.stop()
 
+    @property
+    def width(self) -> int:
+        """Columns to print in."""
+        return min(self._console.width, 120)
+
     def say(self, text: str, *, style: str | None = None) -> None:
         """Print text above the bar, as it is."""
         say(self._console, text, style=style)

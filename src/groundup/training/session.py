@@ -2,12 +2,14 @@
 
 import math
 import time
-from typing import Generic, TypeVar
+from collections.abc import Mapping
+from typing import Generic, Protocol, TypeVar
 
 import torch
 from torch import nn
 
 from groundup.errors import InputError
+from groundup.training.advice_log import read_advice
 from groundup.training.devices import autocast
 from groundup.training.fault import diagnose, report_fault
 from groundup.training.interruption import Interruption
@@ -22,12 +24,27 @@ M = TypeVar("M", bound=nn.Module)
 B = TypeVar("B")
 
 
+class Expected(Protocol):
+    """Says how an evaluation compares with what a recipe expects (`training.bands.BandWatch`)."""
+
+    def __call__(self, step: int, metrics: Mapping[str, float], *, n_spikes: int) -> str | None:
+        """Return one line, or None where nothing is expected."""
+
+
 class Session(Generic[M, B]):
     """One session of a run: from where it stood to its end, or to Ctrl-C."""
 
-    def __init__(self, stepper: Stepper[M, B], run: Run, state: TrainingState, tracker: Tracker) -> None:
+    def __init__(
+        self,
+        stepper: Stepper[M, B],
+        run: Run,
+        state: TrainingState,
+        tracker: Tracker,
+        expected: Expected | None = None,
+    ) -> None:
         self.stepper, self.run, self.state, self.tracker = stepper, run, state, tracker
         self.model, self.task, self.config, self.device = stepper.model, stepper.task, stepper.config, stepper.device
+        self.expected = expected
         self.is_saved = True  # nothing has happened yet that a checkpoint lacks
         self.saved_at = time.monotonic()
         self.monitor = Monitor(self.model, self.config)
@@ -105,7 +122,7 @@ class Session(Generic[M, B]):
         """Report on a step whose loss or gradient is not finite; then stop before it is taken, or leave it out."""
         state, health = self.state, self.config.health
         report = diagnose(self.stepper, state.step, seen=gradient)
-        stopped = report_fault(self.run, report, self.tracker.say)
+        stopped = report_fault(self.run, report, self.tracker.say, width=self.tracker.width)
         if health.on_non_finite == "stop" or state.skipped >= health.max_skips:
             if all(bool(torch.isfinite(p).all()) for p in self.model.parameters()):
                 self.save()  # so that replay, and a resume with other settings, begin right here
@@ -129,6 +146,10 @@ class Session(Generic[M, B]):
             state.evaluated_at, state.metrics, self.is_saved = state.step, metrics, False
             state.best_metrics = metrics if is_best else state.best_metrics
             self.tracker.record_evaluation(state.step, metrics, sample, best_step=state.stopping.best_step)
+            if self.expected is not None:
+                n_spikes = sum(advice.get("kind") == "spike" for advice in read_advice(self.run.health))
+                if judged := self.expected(state.step, metrics, n_spikes=n_spikes):
+                    self.tracker.say(judged)
         self.tracker.restart_clock()
 
     def save(self) -> None:

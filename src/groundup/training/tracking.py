@@ -80,6 +80,11 @@ class Tracker:
         """Time spent on the run, earlier sessions included."""
         return time.perf_counter() - self._started
 
+    @property
+    def width(self) -> int:
+        """Columns of the display."""
+        return self._display.width
+
     def say(self, text: str, style: str | None = None) -> None:
         """Show one line."""
         self._display.say(text, style=style)
