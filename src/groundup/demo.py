@@ -11,7 +11,8 @@ from groundup.data.tales import bits_per_byte, is_valid
 from groundup.errors import InputError
 from groundup.generation import generate
 from groundup.recipes import recipe
-from groundup.training.launch import LoadedRun, evaluate_run, load_run, start
+from groundup.training.launch import start
+from groundup.training.trained import LoadedRun, evaluate_run, load_run
 
 N_TALES = 200
 BATCH = 50

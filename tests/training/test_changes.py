@@ -23,8 +23,9 @@ from groundup.training.changes import (
     read_history,
     record_changes,
 )
-from groundup.training.launch import load_run, resume, start
+from groundup.training.launch import resume, start
 from groundup.training.run_folder import Run
+from groundup.training.trained import load_run
 
 QUIET = Console(quiet=True)
 

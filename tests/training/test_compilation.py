@@ -13,7 +13,8 @@ from groundup.configs import ComputeConfig, DataConfig, EvaluationConfig, GPTCon
 from groundup.errors import InputError
 from groundup.training import compilation
 from groundup.training.compilation import compiled
-from groundup.training.launch import load_run, resume, start
+from groundup.training.launch import resume, start
+from groundup.training.trained import load_run
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of torch's compiler
 

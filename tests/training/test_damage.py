@@ -16,9 +16,10 @@ from tests.training.killed_runs import STEPS, config, outcome, write_corpus
 
 from groundup.cli.main import main
 from groundup.errors import InputError
-from groundup.training.launch import evaluate_run, load_run, resume, start
+from groundup.training.launch import resume, start
 from groundup.training.run_folder import Run
 from groundup.training.run_lock import locked
+from groundup.training.trained import evaluate_run, load_run
 from groundup.weights.checkpoint import load_checkpoint, save_checkpoint
 from groundup.weights.manifest import _render
 
@@ -322,5 +323,5 @@ def test_a_reader_whose_checkpoint_is_replaced_takes_the_new_best(run: Run, monk
             shutil.rmtree(old)
         return load_checkpoint(folder, **named)
 
-    monkeypatch.setattr("groundup.training.launch.load_checkpoint", load)
+    monkeypatch.setattr("groundup.training.trained.load_checkpoint", load)
     assert load_run(run.path, report=pytest.fail).step == 5

@@ -20,8 +20,9 @@ from groundup.configs import (
 from groundup.data.tales import bits_per_byte
 from groundup.errors import InputError
 from groundup.tokenization.characters import CharacterTokenizer
-from groundup.training.launch import evaluate_run, load_run, resume, start
+from groundup.training.launch import resume, start
 from groundup.training.run_folder import Run
+from groundup.training.trained import evaluate_run, load_run
 
 TEXT = "the quick brown fox jumps over the lazy dog.\n" * 30
 

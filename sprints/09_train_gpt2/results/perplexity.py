@@ -17,8 +17,9 @@ from groundup.configs.training import EvaluationConfig, ScheduleConfig, TrainCon
 from groundup.data.corpora import find_corpus
 from groundup.errors import InputError
 from groundup.evaluation.perplexity import Perplexity, byte_lengths_of, count_bytes, evaluate_tokens
-from groundup.training.launch import load_run, start
+from groundup.training.launch import start
 from groundup.training.preparation import prepare_data
+from groundup.training.trained import load_run
 
 OUT = Path("runs/sprints/09_train_gpt2")
 N_BYTES, STEPS = 400_000, 500

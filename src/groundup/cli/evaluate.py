@@ -27,7 +27,7 @@ class Evaluate:
 def command(arguments: list[str]) -> int:
     """Parse, measure, print one row per figure."""
     chosen = parse(Evaluate, arguments, program="groundup evaluate")
-    from groundup.training.launch import evaluate_run
+    from groundup.training.trained import evaluate_run
 
     for name, value in evaluate_run(chosen.run, max_tokens=chosen.max_tokens).items():
         print(f"{name:<22}{value:,}" if isinstance(value, int) else f"{name:<22}{value:.4f}")

@@ -21,8 +21,9 @@ from groundup.configs.training import (
 from groundup.models.gpt import GPT
 from groundup.proofs.compare import apart, largest
 from groundup.proofs.table import Proof
-from groundup.training.launch import load_run, resume, start
+from groundup.training.launch import resume, start
 from groundup.training.optimizers import AdamW
+from groundup.training.trained import load_run
 
 
 def _adamw() -> float:

@@ -1,10 +1,8 @@
-"""Language model runs from beginning to end: start one, go on with one, load one, measure one."""
+"""Language model runs: begin one, go on with one, also with stated changes."""
 
-import math
 import shutil
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -12,10 +10,7 @@ from rich.console import Console
 
 from groundup.configs.run import RunConfig
 from groundup.errors import InputError
-from groundup.evaluation.perplexity import byte_lengths_of, evaluate_tokens
 from groundup.models.gpt import GPT
-from groundup.tokenization.base import Tokenizer
-from groundup.tokenization.pretrained import load_tokenizer
 from groundup.training.bands import BandWatch
 from groundup.training.changes import (
     check_changes,
@@ -31,37 +26,10 @@ from groundup.training.metrics import set_damaged_lines_aside
 from groundup.training.one_report import one_report
 from groundup.training.preparation import Prepared, build_model, build_task, prepare_data
 from groundup.training.progress import say
-from groundup.training.run_folder import Best, Run
+from groundup.training.run_folder import Run
 from groundup.training.run_lock import locked
-from groundup.training.state import PARTS, load_weights, read_training
+from groundup.training.state import PARTS, read_training
 from groundup.weights.checkpoint import load_checkpoint, newest_checkpoint
-from groundup.weights.manifest import verify_manifest
-
-NEEDED = ("model", "training")
-"""The files of a checkpoint that a model to use is made of."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoadedRun:
-    """A trained model and what belongs to it."""
-
-    model: GPT
-    """In evaluation mode."""
-    tokenizer: Tokenizer
-    """What turns text into its tokens."""
-    config: RunConfig
-    """The run's config."""
-    run: Run
-    """The folder it came from."""
-    step: int
-    """Optimizer steps behind the weights."""
-    metrics: dict[str, float]
-    """Validation figures measured in training: at that step, or at the last evaluation before it."""
-
-    @property
-    def bits_per_byte(self) -> float:
-        """Validation loss in bits per byte, NaN when the run was never evaluated."""
-        return self.metrics.get("bits_per_byte", math.nan)
 
 
 def start(config: RunConfig, folder: Path, *, console: Console | None = None) -> Outcome:
@@ -112,116 +80,6 @@ def resume(folder: Path, *, config: RunConfig | None = None, console: Console | 
         if lost:
             say(console, lost)
         return _train(run, after, console)
-
-
-def _warn(line: str) -> None:
-    print(line, file=sys.stderr)
-
-
-def load_run(folder: Path, *, device: str = "auto", report: Callable[[str], None] = _warn) -> LoadedRun:
-    """Load the best weights of a run, or the newest intact ones where none is marked best or the best are damaged.
-
-    Args:
-        folder: the run.
-        device: where the model goes.
-        report: told of each damaged checkpoint, and which one is used instead. By default, standard error is.
-
-    Raises:
-        InputError: not a run, or one without an intact checkpoint of its config.
-    """
-    run = Run.open(folder)
-    config = run.read_config(RunConfig)
-    for attempts_left in (2, 1, 0):
-        place, best = _choose_checkpoint(run, report)
-        try:
-            checkpoint = load_checkpoint(place, only=NEEDED)
-            break
-        except InputError:
-            if place.is_dir() or not attempts_left:  # else the process that trains this run has just removed it
-                raise
-    training = read_training(checkpoint, place, config=run.config, earlier=lambda: earlier_configs(run))
-    tokenizer = load_tokenizer(run.tokenizer)
-    model = build_model(config.model, tokenizer, seed=config.training.seed)
-    load_weights(checkpoint, place, model)
-    return LoadedRun(
-        model=model.to(choose_device(device)).eval(),
-        tokenizer=tokenizer,
-        config=config,
-        run=run,
-        step=training["step"],
-        metrics=training["metrics"] if best is None else best.metrics,
-    )
-
-
-def evaluate_run(folder: Path, *, max_tokens: int | None = None) -> dict[str, float | int]:
-    """Measure a run's best weights on its validation text, in float32.
-
-    Args:
-        folder: the run.
-        max_tokens: score the first validation tokens only. None: all of them.
-
-    Returns:
-        step, tokens, bytes, loss (nats per token), perplexity, bits_per_byte; and for a corpus of known entropy
-        entropy_bits_per_byte and excess, the fraction by which the loss is above it.
-    """
-    loaded = load_run(folder)
-    prepared = prepare_data(loaded.run, loaded.config.data)
-    found = evaluate_tokens(
-        loaded.model,
-        prepared.validation.ids,
-        context_length=loaded.config.model.context_length,
-        byte_lengths=byte_lengths_of(loaded.tokenizer),
-        max_tokens=max_tokens,
-        end_id=prepared.end_id,
-    )
-    figures: dict[str, float | int] = {
-        "step": loaded.step,
-        "tokens": found.n_tokens,
-        "bytes": found.n_bytes,
-        "loss": found.loss,
-        "perplexity": found.perplexity,
-        "bits_per_byte": found.bits_per_byte,
-    }
-    if prepared.floor is not None:
-        figures["entropy_bits_per_byte"] = prepared.floor
-        figures["excess"] = found.bits_per_byte / prepared.floor - 1
-    return figures
-
-
-def _choose_checkpoint(run: Run, report: Callable[[str], None]) -> tuple[Path, Best | None]:
-    """Return the best checkpoint and its mark, or the newest intact one and None."""
-    damaged: dict[Path, InputError] = {}
-    best, troubles = None, []
-    try:
-        best = run.best
-    except InputError as error:
-        troubles.append(error)
-    if best is not None:
-        place = run.checkpoint(best.step)
-        try:
-            verify_manifest(place, only=NEEDED)
-        except InputError as error:
-            if not place.is_dir():  # the process that trains this run has just found a better one
-                return _choose_checkpoint(run, report)
-            damaged[place] = error
-        else:
-            return place, best
-    newest = newest_checkpoint(run.checkpoints, only=NEEDED, on_damaged=damaged.__setitem__)
-    if newest is None and damaged:
-        raise InputError(
-            f"expected an intact checkpoint in {run.checkpoints}, found only damaged ones; "
-            f"{next(iter(damaged.values()))}"
-        )
-    if newest is None:
-        raise InputError(
-            f"expected a run with an intact checkpoint, found none in {run.path}: groundup resume {run.path}, or if "
-            "its loss was not finite start a new run, with a lower learning_rate and another --out"
-        )
-    for found in (troubles := [*troubles, *damaged.values()]):
-        report(str(found))
-    if troubles:
-        report(f"using {newest} instead")
-    return newest, None
 
 
 def _train(run: Run, config: RunConfig, console: Console) -> Outcome:
