@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from groundup.errors import InputError
-from groundup.training.devices import autocast, choose_device
+from groundup.training.devices import autocast, choose_device, deterministic
 
 
 def pretend(monkeypatch, *, cuda, mps):
@@ -49,3 +49,10 @@ def test_float32_changes_nothing_and_neither_lasts():
     with autocast(torch.device("cpu"), "bfloat16"):
         pass
     assert layer(x).dtype == torch.float32
+
+
+@pytest.mark.parametrize(("device", "expected"), [("cpu", False), ("cuda", True)])
+def test_only_cuda_is_told_to_compute_alike_each_time(device: str, expected: bool):
+    with deterministic(torch.device(device)):
+        assert torch.are_deterministic_algorithms_enabled() is expected
+    assert not torch.are_deterministic_algorithms_enabled()

@@ -67,6 +67,7 @@ def _dispatch(arguments: list[str]) -> int:
         # OpenMP threads that spin while they wait take the core from the thread they wait for as soon as anything else
         # runs on the machine: a step has been seen to take 20 times as long. Read once, when torch is imported.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # else cuBLAS may add in another order each time
     command: Callable[[list[str]], int] = importlib.import_module(f"groundup.cli.{name.replace('-', '_')}").command
     return command(rest)
 

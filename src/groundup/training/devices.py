@@ -62,5 +62,23 @@ def arithmetic(device: torch.device, config: TrainConfig) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def deterministic(device: torch.device) -> Iterator[None]:
+    """On CUDA, let torch take kernels that give the same bits each time; other devices do so by themselves.
+
+    cuBLAS does only with CUBLAS_WORKSPACE_CONFIG set before CUDA is first used, as the training commands do. An
+    operation that has no such kernel warns and is used all the same: the run is then exact but for its last bits.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+
+
 def _has_mps() -> bool:
     return torch.backends.mps.is_available()

@@ -15,7 +15,7 @@ from groundup.errors import InputError
 from groundup.tasks.task import Task
 from groundup.training.changes import earlier_configs
 from groundup.training.compute import cpu_threads
-from groundup.training.devices import choose_device
+from groundup.training.devices import choose_device, deterministic
 from groundup.training.early_stopping import EarlyStopping
 from groundup.training.environment import differences, environment
 from groundup.training.interruption import Interruption
@@ -101,7 +101,7 @@ def fit(
         floor=task.floor,
     )
     session = Session(stepper, run, state, tracker, expected)
-    with cpu_threads(config.compute.threads), _own_randomness(device), tracker, Interruption() as interruption:
+    with _conditions(config, device), tracker, Interruption() as interruption:
         if session.is_finished and not session.is_evaluation_due:
             tracker.say(f"nothing is left to do: the run ended at step {state.step}")
         try:
@@ -147,9 +147,13 @@ def _restore(
 
 
 @contextmanager
-def _own_randomness(device: torch.device) -> Iterator[None]:
-    """Leave torch's global generators as they were found."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+def _conditions(config: TrainConfig, device: torch.device) -> Iterator[None]:
+    """Set what decides a run's bits besides its config; leave torch's generators, threads and kernels as they were."""
+    with (
+        cpu_threads(config.compute.threads),
+        deterministic(device),
+        torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
+    ):
         yield
 
 
