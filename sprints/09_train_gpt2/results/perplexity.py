@@ -11,9 +11,7 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from groundup.configs.model import GPTConfig
-from groundup.configs.run import DataConfig, RunConfig
-from groundup.configs.training import EvaluationConfig, ScheduleConfig, TrainConfig
+from groundup.configs import DataConfig, EvaluationConfig, GPTConfig, RunConfig, ScheduleConfig, TrainConfig
 from groundup.data.corpora import find_corpus
 from groundup.errors import InputError
 from groundup.evaluation.perplexity import Perplexity, byte_lengths_of, count_bytes, evaluate_tokens
