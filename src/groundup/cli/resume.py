@@ -1,6 +1,6 @@
 """`groundup resume RUN`: goes on where an interrupted run stopped, as it was or with stated changes."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import tyro
@@ -36,4 +36,4 @@ def command(arguments: list[str]) -> int:
     from groundup.cli.outcome import finish
     from groundup.training.launch import resume
 
-    return finish(resume(chosen.run, config=RunConfig(data=config.data, model=config.model, training=chosen.training)))
+    return finish(resume(chosen.run, config=replace(config, training=chosen.training)))
