@@ -3,6 +3,8 @@
 from groundup.generation.decode import decode as decode
 from groundup.generation.decode import generate as generate
 from groundup.generation.opening import opening as opening
+from groundup.generation.prepared import prepare_for_inference as prepare_for_inference
+from groundup.generation.prepared import suggest_precision as suggest_precision
 from groundup.generation.processors import chain as chain
 from groundup.generation.processors import repetition_penalty as repetition_penalty
 from groundup.generation.processors import temperature as temperature

@@ -82,7 +82,10 @@ def log_probabilities(logits: Tensor) -> Tensor:
     """
     logprobs = logits.log_softmax(dim=-1)
     if logprobs[:, 0].isnan().any():  # one NaN or infinite logit makes its whole row NaN
-        raise InputError("expected finite logits, found NaN: the model has diverged; use an earlier checkpoint")
+        raise InputError(
+            "expected finite logits, found NaN: the model has diverged, use an earlier checkpoint "
+            "(or, when drawing in float16, it overflowed: use bfloat16)"
+        )
     return logprobs
 
 

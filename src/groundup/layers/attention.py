@@ -219,6 +219,7 @@ class MultiHeadAttention(nn.Module):
         d_head = d_model // n_heads
         self.query_norm: nn.Module = RMSNorm(d_head, epsilon=norm_epsilon, fused=fused) if qk_norm else nn.Identity()
         self.key_norm: nn.Module = RMSNorm(d_head, epsilon=norm_epsilon, fused=fused) if qk_norm else nn.Identity()
+        self.joined: nn.Module | None = None  # a copy for inference has query, key and value in one product here
         self.dropout = dropout
         self.fused = fused
 
@@ -242,10 +243,14 @@ class MultiHeadAttention(nn.Module):
             rotation: turns queries and keys by their positions (`RotaryPositions`).
             cache: keeps the keys and values of earlier calls; the new ones are appended.
         """
-        source = x if context is None else context
-        q = split_heads(self.query(x), self.n_heads)  # [B, H, T, K]
-        k = split_heads(self.key(source), self.n_kv_heads)  # [B, G, S, K]
-        v = split_heads(self.value(source), self.n_kv_heads)  # [B, G, S, K]
+        if self.joined is None:
+            source = x if context is None else context
+            q, k, v = self.query(x), self.key(source), self.value(source)
+        else:  # [B, T, (H + 2G)·K]
+            d_kv = x.shape[-1] // self.n_heads * self.n_kv_heads
+            q, k, v = self.joined(x).split([x.shape[-1], d_kv, d_kv], dim=-1)
+        q = split_heads(q, self.n_heads)  # [B, H, T, K]
+        k, v = split_heads(k, self.n_kv_heads), split_heads(v, self.n_kv_heads)  # [B, G, S, K]
         q, k = self.query_norm(q).to(v.dtype), self.key_norm(k).to(v.dtype)  # autocast leaves norms in float32
         if rotation is not None:
             q, k = rotation(q), rotation(k)

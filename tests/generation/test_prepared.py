@@ -1,0 +1,102 @@
+"""The copy for drawing against the model it was made from: every architecture, cache, batch and number format."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from groundup.configs import GenerationConfig, GPTConfig, preset
+from groundup.errors import InputError
+from groundup.generation import generate, prepare_for_inference, suggest_precision
+from groundup.models.gpt import GPT
+
+GPT2 = GPTConfig(vocab_size=151, context_length=24, d_model=32, n_layers=2, n_heads=4)
+LLAMA = replace(
+    GPT2, position="rotary", norm="rms", activation="swiglu", n_kv_heads=2, bias=False, tie_embeddings=False
+)
+RECORD = replace(GPT2, position="rotary", norm="rms", activation="relu_squared", qk_norm=True, bias=False)
+SEED_DESIGN = replace(GPT2, position="sinusoidal", norm_order="post", activation="relu")
+ARCHITECTURES = {"gpt2": GPT2, "llama": LLAMA, "record": RECORD, "2017": SEED_DESIGN}
+PROMPTS = [[1, 2, 3], [4], [5, 6, 7, 8, 9, 10, 11], list(range(24))]
+GREEDY = GenerationConfig(strategy="greedy", max_new_tokens=40)  # past the context: windows slide
+
+# Largest difference of logits (deviation 1) from float32: two layers of roundings to 2^-9 each; measured 5e-7 and 0.02.
+BOUNDS = {"float32": 1e-5, "bfloat16": 0.1, "float16": 0.1}
+
+
+@pytest.fixture(params=ARCHITECTURES)
+def model(request):
+    torch.manual_seed(0)
+    model = GPT(ARCHITECTURES[request.param]).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=0.1)
+    return model
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("precision", BOUNDS)
+def test_logits_with_and_without_a_cache(model, precision):
+    fast, tokens = prepare_for_inference(model, precision), torch.randint(151, (3, 12))
+    expected = model(tokens)
+    scale = max(1.0, expected.std().item())
+    found = fast(tokens)
+    assert (found - expected).abs().max() <= BOUNDS[precision] * scale
+    cache = fast.new_cache(3)
+    pieces = [fast(piece, cache=cache) for piece in tokens.split([5, 1, 1, 5], dim=1)]
+    assert (torch.cat(pieces, dim=1) - expected).abs().max() <= BOUNDS[precision] * scale
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("precision", BOUNDS)
+def test_greedy_tokens_are_those_of_the_model(model, precision):
+    """A token may differ only where two logits lie closer than the bound: the text before it is the same."""
+    fast = prepare_for_inference(model, precision)
+    for prompt, drawn in zip(PROMPTS, generate(fast, PROMPTS, GREEDY), strict=True):
+        window = list(prompt)
+        for token in drawn:
+            if len(window) > 24:
+                window = window[-12:]
+            logits = model(torch.tensor([window]))[0, -1]
+            assert logits.max() - logits[token] <= 2 * BOUNDS[precision] * max(1.0, logits.std().item())
+            window.append(token)
+
+
+def test_float32_draws_the_same_tokens_in_a_batch_without_a_cache_and_sampled(model):
+    fast = prepare_for_inference(model)
+    for config in (GREEDY, replace(GREEDY, strategy="sample", top_k=20, seed=3)):
+        expected = generate(model, PROMPTS, config)
+        assert generate(fast, PROMPTS, config) == expected
+        assert generate(fast, PROMPTS, replace(config, use_cache=False)) == expected
+
+
+def test_the_model_is_left_as_it_was(model):
+    model.train()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    fast = prepare_for_inference(model, "bfloat16")
+    generate(fast, PROMPTS, GREEDY)
+    assert model.training
+    assert not fast.training
+    after = model.state_dict()
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[name], before[name]) for name in before)
+    assert fast.token_embedding.weight is model.token_embedding.weight  # shared, not copied
+
+
+def test_float16_refuses_weights_that_it_cannot_hold(model):
+    with torch.no_grad():
+        model.blocks[0].feed_forward.up.weight[0, 0] = 1e6
+    with pytest.raises(InputError, match=r"at most 65,504 for float16, found 1e\+06: use bfloat16"):
+        prepare_for_inference(model, "float16")
+
+
+def test_small_models_stay_in_float32_and_large_ones_follow_the_processor(monkeypatch):
+    with torch.device("meta"):
+        large = GPT(preset("gpt2"))
+    large.token_embedding.weight = torch.nn.Parameter(torch.empty(50_257, 768))  # the device is asked of this one
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True, raising=False)
+    assert suggest_precision(large) == "bfloat16"
+    assert suggest_precision(GPT(GPT2)) == "float32"
+    for kind in ("avx512_bf16", "amx_tile"):
+        monkeypatch.setattr(torch.cpu, f"_is_{kind}_supported", lambda: False, raising=False)
+    assert suggest_precision(large) == "float32"
