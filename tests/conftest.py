@@ -1,5 +1,12 @@
-"""One thread a process: pytest-xdist keeps the cores busy, and threads that wait for each other are slower than one."""
+"""One thread a process, for xdist keeps the cores busy and threads that wait are slower; and a cache of their own."""
 
+import atexit
 import os
+import shutil
+import tempfile
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported, here and in the commands that tests run
+if "GROUNDUP_CACHE" not in os.environ:  # what tests measure or download is not what the user's runs should find
+    cache = tempfile.mkdtemp(prefix="groundup-tests-")
+    os.environ["GROUNDUP_CACHE"] = cache
+    atexit.register(shutil.rmtree, cache, ignore_errors=True)
