@@ -99,8 +99,8 @@ def suggest_precision(model: GPT) -> Precision:
 
 def _join(attention: MultiHeadAttention, make: Callable[[Tensor, Tensor | None, Then], nn.Module]) -> None:
     parts = [attention.query, attention.key, attention.value]
-    biases = [part.bias for part in parts]
-    bias = None if any(one is None for one in biases) else torch.cat(biases)
+    biases: list[Tensor] = [part.bias for part in parts if part.bias is not None]
+    bias = torch.cat(biases) if biases else None
     weights: list[Tensor] = [part.weight for part in parts]
     attention.joined = make(torch.cat(weights), bias, "none")
     for name in ("query", "key", "value"):

@@ -1,8 +1,8 @@
 """Linear layers for drawing text: weights laid out or rounded once, so that a product with one row is read fast.
 
 A product with one row is bound by the bytes of its matrix. Times for [3072, 768], one row, one thread of a Zen 5:
-660 us as nn.Linear keeps it in float32, 420 transposed, 280 in bfloat16 packed by oneDNN, 240 in float16. More rows have
-no fast float16 kernel there (a prompt of 128 tokens takes GPT-2 13 s), so float16 is for one row only.
+660 us as nn.Linear keeps it in float32, 420 transposed, 280 in bfloat16 packed by oneDNN, 240 in float16. More rows
+have no fast float16 kernel there (a prompt of 128 tokens takes GPT-2 13 s), so float16 is for one row only.
 Shapes: N rows (any leading axes), I inputs, O outputs.
 """
 
