@@ -50,6 +50,66 @@ def shakespeare_char() -> RunConfig:
     )
 
 
+def shakespeare_char_fast() -> RunConfig:
+    """TinyShakespeare by characters to a validation loss of 1.88, soonest: a quarter of a minute on one core."""
+    return RunConfig(
+        data=DataConfig(corpus="shakespeare", tokenizer="characters"),
+        # Each choice was measured alone, with three seeds: docs/decisions/002_shakespeare_records.md.
+        model=GPTConfig(
+            # Half the context of shakespeare-char and more sequences: as many tokens a step teach more.
+            context_length=32,
+            # Three layers, wider than shakespeare-char's four, with a narrow feed-forward layer: the same time a step.
+            d_model=160,
+            n_layers=3,
+            n_heads=4,
+            d_ff=256,
+            position="rotary",
+            rotary_base=100.0,  # wavelengths of 6 to some 500 positions; longer ones tell 32 positions nothing
+            qk_norm=True,
+            activation="relu_squared",
+            zero_init_outputs=True,
+            bias=False,  # and LayerNorm, not RMSNorm, which torch computes more slowly on a CPU
+        ),
+        training=TrainConfig(
+            steps=190,
+            batch_size=32,  # Muon's cost does not grow with the batch: larger and fewer steps are the faster ones
+            learning_rate=8e-3,
+            optimizer=OptimizerConfig(name="muon", momentum=0.85),  # a short memory of gradients, for a short run
+            schedule=ScheduleConfig(name="linear", warmup_steps=20, final_fraction=0.0),
+            evaluation=EvaluationConfig(every_steps=190),
+        ),
+    )
+
+
+def shakespeare_char_best() -> RunConfig:
+    """TinyShakespeare by characters to the lowest loss within half an hour on two cores."""
+    return RunConfig(
+        data=DataConfig(corpus="shakespeare", tokenizer="characters"),
+        # 4.8M parameters: six times those of shakespeare-char, which is what half an hour of two cores can train.
+        model=GPTConfig(
+            context_length=256,
+            d_model=256,
+            n_layers=6,
+            n_heads=4,
+            position="rotary",
+            qk_norm=True,
+            activation="relu_squared",
+            zero_init_outputs=True,
+            dropout=0.2,  # the text is read about six times
+            bias=False,
+        ),
+        training=TrainConfig(
+            steps=3_000,
+            batch_size=8,  # 2,048 tokens a step: many small steps
+            learning_rate=6e-3,
+            optimizer=OptimizerConfig(name="muon", beta2=0.99, adamw_rate=0.5),
+            schedule=ScheduleConfig(name="linear", warmup_steps=50, final_fraction=0.0),
+            evaluation=EvaluationConfig(every_steps=500),
+            checkpoints=CheckpointConfig(every_steps=500),
+        ),
+    )
+
+
 def shakespeare_gpt2() -> RunConfig:
     """TinyShakespeare in GPT-2's 50,257 tokens: the real vocabulary at a laptop's size."""
     return RunConfig(
@@ -68,6 +128,8 @@ def shakespeare_gpt2() -> RunConfig:
 RECIPES: dict[str, Callable[[], RunConfig]] = {
     "tales": tales,
     "shakespeare-char": shakespeare_char,
+    "shakespeare-char-fast": shakespeare_char_fast,
+    "shakespeare-char-best": shakespeare_char_best,
     "shakespeare-gpt2": shakespeare_gpt2,
 }
 """Every recipe by the name the command line uses."""
