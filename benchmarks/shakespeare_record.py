@@ -23,6 +23,7 @@ from groundup.training.run_folder import Run
 from groundup.training.step import Stepper
 
 RECIPE = "shakespeare-char-fast"
+PEER = "nanoGPT, eager float32"
 GOAL = 1.88  # what nanoGPT's README gives for this setting
 SLICES = 10
 
@@ -89,6 +90,7 @@ class Theirs(nn.Module):
         self.model = model
 
     def hidden_states(self, tokens, mask=None):
+        """Return what the output projection gets: [B, T] -> [B, T, D]."""
         parts = self.model.transformer
         x = parts.wte(tokens) + parts.wpe(torch.arange(tokens.shape[1]))
         for block in parts.h:
@@ -96,50 +98,52 @@ class Theirs(nn.Module):
         return parts.ln_f(x)
 
     def project(self, hidden):
+        """Return the logits."""
         return self.model.lm_head(hidden)
+
+
+def measured(config, prepared, folder, seed, their_steps, max_tokens):
+    """Train both from one seed; return {name: (seconds, validation loss)}."""
+    config = replace(config, training=replace(config.training, seed=seed))
+    runs = {RECIPE: ours(config, prepared)}
+    if folder is not None:
+        runs[PEER] = theirs(folder, prepared, seed, their_steps)
+    models, seconds = in_turns(list(runs.values()))
+    found = {}
+    for name, model, taken in zip(runs, models, seconds, strict=True):
+        length = 64 if name == PEER else config.model.context_length
+        scored = Theirs(model) if name == PEER else model
+        spelled = byte_lengths_of(prepared.tokenizer)
+        loss = evaluate_tokens(scored, prepared.validation.ids, context_length=length, byte_lengths=spelled,
+                               max_tokens=max_tokens, batch_size=256).loss  # fmt: skip
+        found[name] = (taken, loss)
+    return found
 
 
 def run(tiny):
     folder = os.environ.get("NANOGPT")
-    if not folder or not (Path(folder) / "model.py").exists():
+    if folder is None or not (Path(folder) / "model.py").exists():
         print("nanoGPT is left out: set NANOGPT to the folder with its model.py")
-    has_peer = bool(folder) and (Path(folder) / "model.py").exists()
+        folder = None
     config = recipe(RECIPE)
-    repeats, their_steps = 3, 2_000
-    if tiny:
-        repeats, their_steps = 1, 20
-        config = replace(config, training=replace(config.training, steps=10))
-    if config.training.precision == "auto":  # what the measurement at the start of a run finds on a processor with it
-        config = replace(config, training=replace(config.training, precision="bfloat16"))
-    found = {"nanoGPT": [], "groundup": []}
+    repeats, their_steps, max_tokens = (1, 20, 2_000) if tiny else (3, 2_000, None)
+    steps = 10 if tiny else config.training.steps
+    # What the measurement at the start of a run finds on a processor that has bfloat16.
+    precision = "bfloat16" if config.training.precision == "auto" else config.training.precision
+    config = replace(config, training=replace(config.training, steps=steps, precision=precision))
     with tempfile.TemporaryDirectory() as place:
         prepared = prepare_data(Run.create(Path(place) / "run", config), config.data)
-        for seed in range(repeats):
-            mine = replace(config, training=replace(config.training, seed=seed))
-            runs = {"groundup": ours(mine, prepared)}
-            if has_peer:
-                runs["nanoGPT"] = theirs(folder, prepared, seed, their_steps)
-            models, seconds = in_turns(list(runs.values()))
-            for name, model, taken in zip(runs, models, seconds, strict=True):
-                length = 64 if name == "nanoGPT" else config.model.context_length
-                scored = Theirs(model) if name == "nanoGPT" else model
-                loss = evaluate_tokens(
-                    scored, prepared.validation.ids, context_length=length, batch_size=64,
-                    byte_lengths=byte_lengths_of(prepared.tokenizer), max_tokens=2_000 if tiny else None,
-                ).loss  # fmt: skip
-                found[name].append((taken, loss))
-    steps = {"nanoGPT": their_steps, "groundup": config.training.steps}
-    names = {"nanoGPT": "nanoGPT, eager float32", "groundup": RECIPE}
-    peer = statistics.median(taken for taken, _ in found["nanoGPT"]) if has_peer else None
+        found = [measured(config, prepared, folder, seed, their_steps, max_tokens) for seed in range(repeats)]
     rows = []
-    for name, each in found.items():
-        if each:
-            seconds, losses = [taken for taken, _ in each], [loss for _, loss in each]
-            ratio = "–" if peer is None else f"1 / {peer / statistics.median(seconds):.1f}"
-            rows.append({"run": names[name], "steps": f"{steps[name]:,}", "median s": f"{statistics.median(seconds):.1f}",
-                         "fastest – slowest s": f"{min(seconds):.1f} – {max(seconds):.1f}",
-                         "validation loss": ", ".join(f"{loss:.4f}" for loss in losses),
-                         f"all ≤ {GOAL}": "yes" if max(losses) <= GOAL else "no", "time / nanoGPT": ratio})  # fmt: skip
-    what = (f"Seconds of training (without evaluation) and loss on the whole validation text, {repeats} seeds each in "
-            f"turn, {torch.get_num_threads()} thread(s).")  # fmt: skip
+    for name in found[0]:
+        seconds, losses = [each[name][0] for each in found], [each[name][1] for each in found]
+        median = statistics.median(seconds)
+        peer = statistics.median(each[PEER][0] for each in found) if folder else None
+        rows.append({"run": name, "steps": f"{their_steps if name == PEER else steps:,}", "median s": f"{median:.1f}",
+                     "fastest – slowest s": f"{min(seconds):.1f} – {max(seconds):.1f}",
+                     "validation loss, each seed": ", ".join(f"{loss:.4f}" for loss in losses),
+                     f"all ≤ {GOAL}": "yes" if max(losses) <= GOAL else "no",
+                     "time / nanoGPT": "–" if peer is None else f"1 / {peer / median:.1f}"})  # fmt: skip
+    what = (f"Seconds of training, evaluation left out, and loss on the whole validation text; {repeats} seeds, both "
+            f"in turns of a tenth, {torch.get_num_threads()} thread(s).")  # fmt: skip
     return {"what": what, "rows": rows}
