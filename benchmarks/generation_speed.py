@@ -126,7 +126,7 @@ def run(tiny):
     what = (
         f"{short} + {n_new} tokens, greedy, one prompt, {torch.get_num_threads()} threads; {repeats} runs each, in "
         f"turn (transformers float16 once). Ratios are against {best}, the fastest of transformers. Tokens equal: of "
-        f"{n_new}, before the first that differs from transformers float32."
+        f"{n_new}, before the first that differs from transformers in float32, and in the same format."
     )
     return {"what": what, "rows": rows}
 
@@ -141,6 +141,13 @@ def row(name, times, best, tokens, steps):
     per_token = [1e3 * statistics.median(times[label][name].wall) / steps for label in ("early", "late")
                  if name in times[label]]  # fmt: skip
     shown["ms a token, early / late position"] = " / ".join(f"{value:.1f}" for value in per_token) or "-"
-    same = next((i for i, pair in enumerate(zip(tokens[name], tokens["transformers float32"], strict=True))
-                 if pair[0] != pair[1]), len(tokens[name])) if name in tokens else "-"  # fmt: skip
-    return shown | {"tokens equal": same}
+    if name not in tokens:
+        return shown | {"tokens equal: to float32 / same format": "-"}
+    alike = next(f"transformers {kind}" for kind in FORMATS if kind in name)
+    same = [agreement(tokens[name], tokens[peer]) for peer in ("transformers float32", alike) if peer in tokens]
+    return shown | {"tokens equal: to float32 / same format": " / ".join(map(str, same))}
+
+
+def agreement(ours, theirs):
+    """Return how many tokens at the beginning are the same."""
+    return next((i for i, (a, b) in enumerate(zip(ours, theirs, strict=True)) if a != b), len(ours))

@@ -44,6 +44,17 @@ def as_nanogpt(path, batch_size, context_length):
     return batch
 
 
+def kept_open(path, batch_size, context_length):
+    ids = np.memmap(path, dtype=np.uint16, mode="r")
+    generator = np.random.default_rng(0)
+
+    def batch(step):
+        starts = generator.integers(0, len(ids) - context_length, batch_size)
+        return [ids[i : i + context_length + 1].astype(np.int64) for i in starts]
+
+    return batch
+
+
 def as_ours(path, batch_size, context_length):
     from groundup.data.windows import Windows
 
@@ -51,7 +62,8 @@ def as_ours(path, batch_size, context_length):
     return lambda step: windows.batch(step, batch_size)
 
 
-CONTENDERS = {"groundup Windows": as_ours, "memmap, as nanoGPT's get_batch": as_nanogpt}
+CONTENDERS = {"groundup Windows": as_ours, "memmap opened for every batch, as nanoGPT's": as_nanogpt,
+              "memmap kept open": kept_open}  # fmt: skip
 
 
 def child(name, path, batch_size, context_length, n_batches):
