@@ -83,6 +83,14 @@ def test_a_second_run_on_the_machine_chooses_alike_at_once(measurements: list[Tr
     assert len(measurements) == 4
 
 
+def test_a_choice_that_is_given_anew_is_not_said_to_be_as_before(measurements: list[TrainConfig], tmp_path: Path):
+    told: list[str] = []
+    settled(TrainConfig(), tmp_path, told.append)
+    settled(TrainConfig(precision="float32"), tmp_path, told.append)
+    settled(TrainConfig(), tmp_path, told.append)
+    assert told[1:] == [f"compute     float32, 2 threads, default linears ({how})" for how in ("changed", "as before")]
+
+
 def test_a_run_keeps_its_choice_whatever_the_cache_says(measurements: list[TrainConfig], tmp_path: Path):
     run = tmp_path / "run"
     run.mkdir()

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from groundup.configs import (
     CheckpointConfig,
+    ComputeConfig,
     DataConfig,
     EvaluationConfig,
     GPTConfig,
@@ -202,6 +203,20 @@ def test_skipped_steps_are_skipped_again(tmp_path: Path):
     found, _ = again(broken(tmp_path, health=HealthConfig(on_non_finite="skip")), 7)
     assert (found.began_at, found.report.step) == (4, 7)
     assert found.report.cause is not None
+
+
+def test_steps_before_a_change_of_precision_and_threads_compute_as_they_did(tmp_path: Path):
+    begun = config(tmp_path, precision="auto", log_every=1, compute=ComputeConfig(threads=1, linear="default"))
+    made = Run.create(tmp_path / "run", begun)
+    told = {"precision": "bfloat16", "threads": 1, "linear": "default", "gain": 2.0}
+    (made.path / "compute.json").write_text(json.dumps(told))  # as if it had been measured
+    resume(made.path, console=quiet())
+    other = replace(begun.training, steps=14, precision="float32", compute=ComputeConfig(threads=2, linear="default"))
+    resume(made.path, config=replace(begun, training=other), console=quiet())
+    assert json.loads((made.path / "compute.json").read_text())["precision"] == "float32"
+    for step in (3, 12, 14):
+        found, _ = again(made, step)
+        assert found.is_reproduced is True
 
 
 def test_the_report_is_written_where_asked(run: Run, tmp_path: Path):

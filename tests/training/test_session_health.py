@@ -2,6 +2,7 @@
 
 import io
 import math
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -171,3 +172,15 @@ def test_what_a_recipe_expects_is_said_at_its_evaluation_with_the_spikes_seen(tm
     fit(small_model(), Lines({}), CONFIG, run, console=console, expected=expected)
     assert asked == [(5, 1), (10, 1)]
     assert console.file.getvalue().count("just as expected") == 1  # type: ignore[attr-defined]
+
+
+def test_a_run_whose_first_steps_were_all_left_out_resumes(tmp_path: Path):
+    config = replace(with_health(on_non_finite="skip"), checkpoints=CheckpointConfig(every_steps=2, keep_last=20))
+    task = Lines({0: math.nan, 1: math.nan})
+    whole, parts = run_of(tmp_path / "whole", config), run_of(tmp_path / "parts", config)
+    for run in (whole, parts):
+        fit(small_model(), task, config, run)
+    for step in (step for step in parts.checkpoint_steps() if step > 2):  # thrown back to where nothing was learned
+        shutil.rmtree(parts.checkpoint(step))
+    assert fit(small_model(), task, config, parts).skipped == 2
+    assert weights(parts, 10) == weights(whole, 10)

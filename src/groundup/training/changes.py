@@ -126,7 +126,7 @@ def record_changes(run: Run, changes: Changes, *, step: int) -> Run:
     for path, (_, new) in changes.items():
         _put(config, path, new)
     try:
-        _append(run, {"step": step, "time": now, "changes": fields})
+        _append(run, {"step": step, "time": now, "changes": fields, **_compute(run)})
         write_atomically(run.path / "config.json", json.dumps(config, indent=2, ensure_ascii=False) + "\n")
     except OSError as error:
         raise InputError(
@@ -152,14 +152,28 @@ def config_at(run: Run, step: int) -> dict[str, Any]:
     """
     config = run.config
     for changed_at, before in _undone(run):
-        if changed_at <= step:
+        if changed_at["step"] <= step:
             break
         config = before
     return config
 
 
-def _undone(run: Run) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Undo the recorded changes one by one, the newest first: the step of each, and the config before it."""
+def compute_at(run: Run, step: int) -> dict[str, Any] | None:
+    """Return what compute.json said when the run went on from `step`; None where it says so still, or nobody noted it.
+
+    Raises:
+        InputError: history.jsonl is damaged.
+    """
+    told: dict[str, Any] | None = None
+    for record, _ in _undone(run):
+        if record["step"] <= step:
+            break
+        told = record.get("compute")
+    return told
+
+
+def _undone(run: Run) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Undo the recorded changes one by one, the newest first: the record of each, and the config before it."""
     config = run.config
     for record in reversed(read_history(run)):
         flat = _flat(config)
@@ -167,7 +181,7 @@ def _undone(run: Run) -> Iterator[tuple[int, dict[str, Any]]]:
             config = copy.deepcopy(config)
             for path, (old, _) in record["changes"].items():
                 _put(config, path, old)
-            yield record["step"], config
+            yield record, config
 
 
 def read_history(run: Run) -> list[dict[str, Any]]:
@@ -195,6 +209,14 @@ def read_history(run: Run) -> list[dict[str, Any]]:
                 f"expected {run.history} as it was written, found line {number} damaged: restore it from a copy"
             ) from None
     return records
+
+
+def _compute(run: Run) -> dict[str, object]:
+    """Return how the run computed until now, for what the config left open is not in the config."""
+    try:
+        return {"compute": json.loads((run.path / "compute.json").read_text(encoding="utf-8"))}
+    except (FileNotFoundError, ValueError, RecursionError):
+        return {}
 
 
 def _append(run: Run, record: dict[str, object]) -> None:

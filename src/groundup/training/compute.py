@@ -89,6 +89,8 @@ def settle(
     choice, source = _given(config, kept), "given" if kept is None else "as before"
     if choice is None:
         choice, source = _chosen(config, model, task, device)
+    elif kept is not None and choice != kept:
+        source = "changed"
     if record is not None and choice != kept:
         write_atomically(record, json.dumps(asdict(choice), indent=2) + "\n")
     compared = "" if choice.gain is None else f"{choice.gain:.2g}x of float32, all threads, default linears; "
@@ -97,14 +99,19 @@ def settle(
     return replace(config, precision=choice.precision, compute=compute)
 
 
-def recorded(config: TrainConfig, run: Path) -> TrainConfig:
+def recorded(config: TrainConfig, run: Path, *, earlier: object = None) -> TrainConfig:
     """Return `config` with what is left open taken from the record of a run, where it has one.
+
+    Args:
+        config: how to train.
+        run: its folder.
+        earlier: what the record said before a change (`changes.compute_at`). None: what it says now.
 
     Example:
         >>> recorded(TrainConfig(), Path("no such run")).precision
         'auto'
     """
-    kept = _read(run / RECORD, lambda line: None)
+    kept = _read(run / RECORD) if earlier is None else _choice(earlier)
     choice = None if kept is None else _given(config, kept)
     if choice is None:
         return config
@@ -198,6 +205,13 @@ def _cache(config: TrainConfig, model: nn.Module, n_targets: int, device: torch.
     }
     digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
     return cache_folder() / "compute" / f"{digest[:32]}.json"
+
+
+def _choice(told: object) -> Choice | None:
+    try:
+        return from_dict(Choice, told)
+    except (TypeError, InputError):
+        return None
 
 
 def _read(path: Path, report: Callable[[str], None] = lambda line: None) -> Choice | None:

@@ -15,7 +15,7 @@ from groundup.configs.run import RunConfig
 from groundup.errors import InputError
 from groundup.models.gpt import GPT
 from groundup.tasks.language_modeling import TokenBatch
-from groundup.training.changes import config_at, earlier_configs, read_history
+from groundup.training.changes import compute_at, config_at, earlier_configs, read_history
 from groundup.training.compute import cpu_threads, recorded
 from groundup.training.devices import choose_device
 from groundup.training.early_stopping import EarlyStopping
@@ -173,7 +173,10 @@ class _Replay:
         config = from_dict(RunConfig, config_at(self.run, index))
         # config.json says where to compute: the device of an earlier session may not be there any more.
         training = replace(config.training, device=self.config.training.device)
-        self.config = replace(config, training=recorded(training, self.run.path))
+        training = recorded(training, self.run.path, earlier=compute_at(self.run, index))
+        self.config = replace(config, training=training)
+        if training.compute.threads is not None:  # `replay` puts it back
+            torch.set_num_threads(training.compute.threads)
         if model is None:
             model = build_model(config.model, self.prepared.tokenizer, seed=config.training.seed)
             model.to(self.device).train()

@@ -106,7 +106,8 @@ def restore_state(
     checkpoint = load_checkpoint(folder, only=PARTS)
     training = read_training(checkpoint, folder, config=config, earlier=earlier)
     load_weights(checkpoint, folder, model)
-    _load_optimizer_state(checkpoint.tensors["optimizer"], folder, model, optimizer)
+    if training["step"] > training.get("skipped", 0):  # a step that was left out leaves no memory
+        _load_optimizer_state(checkpoint.tensors["optimizer"], folder, model, optimizer)
     stopping.restore(training["stopping"])
     return TrainingState(
         stopping=stopping,
