@@ -73,7 +73,8 @@ def main(out: Path = OUT) -> None:
                     shutil.rmtree(path)
             if name != "resumed":
                 shutil.rmtree(run / "checkpoints" / folder.name)
-                tensors = checkpoint.tensors | {"optimizer": {}}
+                blank = {key: 0 * kept for key, kept in checkpoint.tensors["optimizer"].items()}  # as at step 0
+                tensors = checkpoint.tensors | {"optimizer": blank}
                 save_checkpoint(run / "checkpoints" / folder.name, tensors=tensors, documents=checkpoint.documents)
             resume(run, console=QUIET)
             curves[name] = [record["loss"] for record in recorded(run)]
@@ -91,8 +92,7 @@ def main(out: Path = OUT) -> None:
     panel.set(title=f"Going on from the checkpoint of step {SAVED}", xlabel="step", ylabel="loss (nats per character)")
     panel.legend()
     out.mkdir(parents=True, exist_ok=True)
-    path = out / "checkpoints.png"
-    figure.savefig(path)
+    figure.savefig(path := out / "checkpoints.png")
     print(f"plot: {path}")
 
 

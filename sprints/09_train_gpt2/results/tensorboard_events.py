@@ -42,13 +42,14 @@ def main(out: Path = OUT) -> None:
         n_samples = sum(len(events.Tensors(tag)) for tag in texts)
         records = read_metrics(run / "metrics.jsonl")
     print(f"{STEPS} steps: {len(files)} event file, {len(curves)} scalars, {n_samples} samples of text")
-    print("tag                        points   first step   last step   last value   apart from metrics.jsonl by")
+    print(f"{'tag':<41}points   first step   last step   last value   apart from metrics.jsonl by")
     for tag, points in curves.items():
         kind, _, name = tag.partition("/")
-        told = {record["step"]: record[name] for record in records if record["kind"] == kind}
-        apart = max(abs(value - told[step]) / abs(told[step]) for step, value in points)  # events hold float32
-        print(f"{tag:<25}{len(points):>8}{points[0][0]:>13}{points[-1][0]:>12}{points[-1][1]:>13.4g}", end="")
-        print(f"{'nothing' if apart == 0 else f'{apart:.0e} of it':>31}")
+        told = {record["step"]: record[name] for record in records if record["kind"] == kind}  # nothing for health
+        apart = max((abs(value - told[step]) / abs(told[step]) for step, value in points if step in told), default=None)
+        print(f"{tag:<39}{len(points):>8}{points[0][0]:>13}{points[-1][0]:>12}{points[-1][1]:>13.4g}", end="")
+        said = "not there" if apart is None else "nothing" if apart == 0 else f"{apart:.0e} of it"  # events: float32
+        print(f"{said:>31}")
     print("\nTo look at all runs of a folder, while they train too:")
     print("  tensorboard --logdir runs        then open http://localhost:6006")
 
