@@ -15,8 +15,12 @@ def test_a_mark_comes_and_goes(tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_not_there_cannot_be_marked(tmp_path: Path):
-    with pytest.raises(InputError, match=r"expected a checkpoint to mark at .*nothing, found: No such file") as caught:
-        set_mark(tmp_path / "nothing", marked=True)
+@pytest.mark.parametrize("marked", [True, False])
+def test_what_is_not_there_cannot_be_marked(tmp_path: Path, marked: bool):
+    what = "mark" if marked else "unmark"
+    with pytest.raises(
+        InputError, match=rf"expected a checkpoint to {what} at .*nothing, found: No such file"
+    ) as caught:
+        set_mark(tmp_path / "nothing", marked=marked)
     assert "\n" not in str(caught.value)
     assert not is_marked(tmp_path / "nothing")

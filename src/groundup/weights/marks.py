@@ -1,5 +1,7 @@
 """Marked checkpoints: kept for good, whatever else a run prunes. The mark is an empty file inside the checkpoint."""
 
+import errno
+import os
 from pathlib import Path
 
 from groundup.errors import InputError
@@ -32,8 +34,10 @@ def set_mark(folder: Path, *, marked: bool) -> None:
     try:
         if marked:
             (folder / MARK).touch()
-        else:
+        elif folder.is_dir():
             (folder / MARK).unlink(missing_ok=True)
+        else:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
     except OSError as error:
         raise InputError(
             f"expected a checkpoint to {'mark' if marked else 'unmark'} at {folder}, found: {error.strerror}; "
