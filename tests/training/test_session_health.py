@@ -184,3 +184,23 @@ def test_a_run_whose_first_steps_were_all_left_out_resumes(tmp_path: Path):
         shutil.rmtree(parts.checkpoint(step))
     assert fit(small_model(), task, config, parts).skipped == 2
     assert weights(parts, 10) == weights(whole, 10)
+
+
+def test_a_part_that_gets_no_gradient_does_not_stand_in_the_way_of_a_resume(tmp_path: Path):
+    class Spare(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.used, self.spare = small_model(), nn.Linear(2, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.used(x)
+
+    run = run_of(tmp_path / "run")
+    fit(Spare(), Lines({}), CONFIG, run)
+    whole = weights(run, 10)
+    for step in (10, 8):
+        for path in run.checkpoint(step).iterdir():
+            path.unlink()
+        run.checkpoint(step).rmdir()
+    fit(Spare(), Lines({}), CONFIG, run)
+    assert weights(run, 10) == whole

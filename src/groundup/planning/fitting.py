@@ -8,13 +8,15 @@ from groundup.configs.model import GPTConfig
 from groundup.configs.run import RunConfig
 from groundup.errors import InputError
 from groundup.planning.machine import available_memory, device_memory
-from groundup.planning.memory import Memory, Place, estimate_memory
+from groundup.planning.memory import PROCESS, Memory, Place, estimate_memory
 from groundup.planning.quantities import in_bytes
 
 WIDTHS = (1.0, 0.75, 0.5, 0.375, 0.25, 0.125, 0.0625, 0.03125, 0.015625)
 """Widths that a smaller model may have, as parts of what was asked for."""
 CONTEXTS = (1, 2, 4, 8)
 """What its context may be divided by."""
+DEPTHS = 48
+"""Depths that a smaller model may have, at most, in equal proportions: all up to 12 layers, a tenth apart at 100."""
 MARGIN = 0.9
 """Part of the memory that a suggested run may fill: the estimate holds within a fifth, and other programs move."""
 
@@ -105,7 +107,8 @@ def _advice(config: RunConfig, memory: int, place: Place) -> str:
         smaller = replace(one, model=model)
         if estimate_memory(smaller, place=place).peak <= room:
             return f"the nearest that fits is {flags(config, smaller)}, in {_needs(smaller, place)}"
-    return "no smaller model of this vocabulary fits either, so free some memory or take another tokenizer"
+    process = in_bytes(PROCESS[place])
+    return f"no smaller model of this vocabulary fits either, Python and its libraries alone take {process}: free some"
 
 
 def _needs(config: RunConfig, place: Place) -> str:
@@ -115,7 +118,8 @@ def _needs(config: RunConfig, place: Place) -> str:
 def _smaller_models(model: GPTConfig) -> list[GPTConfig]:
     """Return smaller models, the nearest first: least changed in depth, context and squared width together."""
     found: list[tuple[float, GPTConfig]] = []
-    for n_layers, width, part in product(range(1, model.n_layers + 1), WIDTHS, CONTEXTS):
+    depths = {round(model.n_layers ** (i / DEPTHS)) for i in range(DEPTHS + 1)}
+    for n_layers, width, part in product(depths, WIDTHS, CONTEXTS):
         d_head = int(model.d_head * width) // 2 * 2 if width < 1 else model.d_head  # even: rotary positions need it
         context = model.context_length // part
         if d_head < 2 or context < 8:

@@ -26,6 +26,8 @@ B = TypeVar("B")
 
 RECORD = "compute.json"
 """In the folder of a run: what was chosen, so that a resumed run computes alike, to the last bit."""
+LITTLE_GAIN = 1.05
+"""A choice that is less faster than this is called no faster."""
 FORMAT_VERSION = 1
 """Of what is cached; a choice made by other rules is made anew."""
 
@@ -94,6 +96,8 @@ def settle(
     if record is not None and choice != kept:
         write_atomically(record, json.dumps(asdict(choice), indent=2) + "\n")
     compared = "" if choice.gain is None else f"{choice.gain:.2g}x of float32, all threads, default linears; "
+    if choice.gain is not None and choice.gain < LITTLE_GAIN:
+        compared = "nothing else is faster; "
     report(f"compute     {choice} ({compared}{source})")
     compute = replace(config.compute, threads=choice.threads, linear=choice.linear)
     return replace(config, precision=choice.precision, compute=compute)

@@ -122,7 +122,8 @@ class Session(Generic[M, B]):
         """Report on a step whose loss or gradient is not finite; then stop before it is taken, or leave it out."""
         state, health = self.state, self.config.health
         report = diagnose(self.stepper, state.step, seen=gradient)
-        stopped = report_fault(self.run, report, self.tracker.say, width=self.tracker.width)
+        tell = self.tracker.say if state.skipped == 0 else _quiet  # the page once; faults/ has one for each
+        stopped = report_fault(self.run, report, tell, width=self.tracker.width)
         if health.on_non_finite == "stop" or state.skipped >= health.max_skips:
             if all(bool(torch.isfinite(p).all()) for p in self.model.parameters()):
                 self.save()  # so that replay, and a resume with other settings, begin right here
@@ -195,3 +196,7 @@ class Session(Generic[M, B]):
             return
         load_weights(checkpoint, folder, self.model)
         state.metrics = state.best_metrics
+
+
+def _quiet(text: str, style: str | None = None) -> None:
+    """Show nothing."""

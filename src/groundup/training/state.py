@@ -63,6 +63,7 @@ def save_state(
 ) -> None:
     """Write a checkpoint: model.safetensors, optimizer.safetensors, training.json with the run's `config` in it."""
     device = next(model.parameters()).device
+    remembered = _optimizer_state(model, optimizer)
     training = {
         "format_version": FORMAT_VERSION,
         "step": state.step,
@@ -74,10 +75,11 @@ def save_state(
         "stopping": state.stopping.state(),
         "skipped": state.skipped,
         "monitor": state.monitor,
+        "remembered": sorted({name.rpartition(".")[0] for name in remembered}),
         "environment": environment(device),
         "config": config,
     }
-    tensors = {"model": model.state_dict(), "optimizer": _optimizer_state(model, optimizer)}
+    tensors = {"model": model.state_dict(), "optimizer": remembered}
     save_checkpoint(folder, tensors=tensors, documents={"training": training}, marked=marked)
 
 
@@ -106,8 +108,10 @@ def restore_state(
     checkpoint = load_checkpoint(folder, only=PARTS)
     training = read_training(checkpoint, folder, config=config, earlier=earlier)
     load_weights(checkpoint, folder, model)
-    if training["step"] > training.get("skipped", 0):  # a step that was left out leaves no memory
-        _load_optimizer_state(checkpoint.tensors["optimizer"], folder, model, optimizer)
+    # A parameter that has had no gradient yet is not remembered; earlier versions did not write which are.
+    everything = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+    wanted = set(training.get("remembered", everything))
+    _load_optimizer_state(checkpoint.tensors["optimizer"], folder, model, optimizer, wanted)
     stopping.restore(training["stopping"])
     return TrainingState(
         stopping=stopping,
@@ -175,7 +179,7 @@ def _optimizer_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict
 
 
 def _load_optimizer_state(
-    tensors: dict[str, Tensor], folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer
+    tensors: dict[str, Tensor], folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, wanted: set[str]
 ) -> None:
     remembered: dict[str, dict[str, Tensor]] = {}
     for name_and_key, tensor in tensors.items():
@@ -183,8 +187,8 @@ def _load_optimizer_state(
         remembered.setdefault(name, {})[key] = tensor
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     in_order = [names[id(parameter)] for group in optimizer.param_groups for parameter in group["params"]]
-    if lacking := sorted(remembered.keys() ^ set(in_order)):  # every step leaves a memory of every parameter
-        what = "nothing of it" if lacking[0] in in_order else "a memory of it, which the model has not"
+    if lacking := sorted((remembered.keys() ^ wanted) | (remembered.keys() - set(in_order))):
+        what = "a memory of it" if lacking[0] in remembered else "nothing of it"
         raise InputError(
             f"expected {folder / 'optimizer.safetensors'} to remember the optimizer's steps for each parameter of the "
             f"model, found for {lacking[0]} {what}: remove {folder.name} and resume from the one before"

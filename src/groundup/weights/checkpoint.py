@@ -45,9 +45,9 @@ def save_checkpoint(
 ) -> None:
     """Write `folder`: NAME.safetensors for each of `tensors`, NAME.json for each of `documents`, manifest.json.
 
-    All is written beside the folder, forced to disk, then renamed: whenever the process or the machine stops, the
-    folder is there whole or not at all. What a stopped process left is removed the next time; so only one process
-    at a time may save into the same parent folder. Names of one tensor (tied weights) are stored once.
+    All is written beside the folder, forced to disk, then renamed: wherever the process stops, the folder is there
+    whole or not at all. What it left is removed the next time; so only one process at a time may save into the same
+    parent folder. Names of one tensor (tied weights) are stored once.
 
     Args:
         folder: must not exist.
@@ -60,8 +60,7 @@ def save_checkpoint(
         TypeError, ValueError: a document that JSON cannot hold, NaN and infinity included, or an impossible name.
 
     Example:
-        >>> import tempfile
-        >>> folder = Path(tempfile.mkdtemp()) / "step-10"
+        >>> folder = Path(__import__("tempfile").mkdtemp()) / "step-10"
         >>> save_checkpoint(folder, tensors={"model": {"w": torch.ones(2)}}, documents={"state": {"step": 10}})
         >>> sorted(path.name for path in folder.iterdir())
         ['manifest.json', 'model.safetensors', 'state.json']
