@@ -147,7 +147,7 @@ def _session(run: Path, moment: str = "", step: int = 0) -> None:
     if moment:
         command += [moment, str(step)]
     # As the command line does for its own sessions: threads that wait leave the core to those that work.
-    environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
+    environment = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "1000", **os.environ}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     expected = (-getattr(signal, "SIGKILL", signal.SIGTERM), 1) if moment else (0,)  # 1: Windows
     if done.returncode not in expected or (moment and done.stderr.strip()):
