@@ -1,7 +1,9 @@
 """Named runs: each is a function that returns a `RunConfig`, with the reason for its numbers beside them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
+from groundup.configs.bands import Band, Bands, settings_of
 from groundup.configs.model import GPTConfig
 from groundup.configs.optimizer import OptimizerConfig
 from groundup.configs.run import DataConfig, RunConfig
@@ -36,7 +38,7 @@ def tales() -> RunConfig:
 
 def shakespeare_char() -> RunConfig:
     """TinyShakespeare by characters: a 0.8M-parameter GPT, minutes on two cores."""
-    return RunConfig(
+    config = RunConfig(
         data=DataConfig(corpus="shakespeare", tokenizer="characters"),
         # The published small CPU setting of this benchmark: 4 layers, 128 wide, context 64, batch 12, 2,000 steps.
         model=GPTConfig(context_length=64, d_model=128, n_layers=4, n_heads=4, bias=False),
@@ -47,6 +49,18 @@ def shakespeare_char() -> RunConfig:
             optimizer=OptimizerConfig(beta2=0.99),  # few tokens a step: a longer memory of the second moment
             schedule=ScheduleConfig(warmup_steps=100, final_fraction=0.1),
         ),
+    )
+    # Three seeds, one thread, float32 (`python -m benchmarks bands`).
+    return _expecting(
+        config,
+        Band(step=250, low=2.428, high=2.478),
+        Band(step=500, low=2.238, high=2.309),
+        Band(step=750, low=2.041, high=2.218),
+        Band(step=1_000, low=2.020, high=2.070),
+        Band(step=1_250, low=1.948, high=1.987),
+        Band(step=1_500, low=1.889, high=1.934),
+        Band(step=1_750, low=1.857, high=1.894),
+        Band(step=2_000, low=1.813, high=1.887),
     )
 
 
@@ -121,6 +135,11 @@ def shakespeare_gpt2() -> RunConfig:
             evaluation=EvaluationConfig(every_steps=100, max_tokens=16_384, patience=3, sample_prompt="\n"),
         ),
     )
+
+
+def _expecting(config: RunConfig, *bands: Band) -> RunConfig:
+    """Return `config` with the validation losses that were measured with it."""
+    return replace(config, bands=Bands(points=bands, measured_with=settings_of(config)))
 
 
 RECIPES: dict[str, Callable[[], RunConfig]] = {
