@@ -94,7 +94,7 @@ def shakespeare_char_fast() -> RunConfig:
 
 
 def shakespeare_char_best() -> RunConfig:
-    """TinyShakespeare by characters, as low as half an hour on two cores may go: a first setting, not yet run to its end."""
+    """TinyShakespeare by characters, for half an hour on two cores: a first setting, not yet run to its end."""
     return RunConfig(
         data=DataConfig(corpus="shakespeare", tokenizer="characters"),
         # 4.8M parameters: six times those of shakespeare-char, which is what half an hour of two cores can train.
