@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.image import imread
+
+from groundup.configs import RunConfig, to_dict
+from groundup.recipes import RECIPES
 
 ROOT = Path(__file__).parents[2]
 DEMOS = sorted((ROOT / "sprints").glob("*/results/*.py"))
@@ -80,3 +84,19 @@ def test_output_of_every_demo_is_in_the_readme(folder: Path):
         assert f"[{path.name}]({path.name})" in readme
         assert f"python sprints/{folder.parent.name}/results/{path.name}" in readme
         assert f"plot: runs/sprints/{folder.parent.name}/{path.stem}.png" in readme
+
+
+def test_the_recorded_command_line_knows_todays_options_and_recipes():
+    text = (ROOT / "sprints/09_train_gpt2/results/README.md").read_text(encoding="utf-8")
+    shown = text[text.index("## command_line.py") : text.index("## cross_entropy.py")]
+    named = {
+        name.strip() for line in re.findall(r"^  [a-z. ]+:\s+(.*)$", shown, re.MULTILINE) for name in line.split(",")
+    }
+    known = {leaf.replace("_", "-") for leaf in leaves(to_dict(RunConfig()))} - {"points", "measured-with"}
+    assert named - {"out"} == known, "run the demo and paste what it prints"
+    assert all(f"\n  {name} " in shown for name in RECIPES)
+
+
+def leaves(plain: dict[str, object]) -> list[str]:
+    nested = [leaves(value) if isinstance(value, dict) else [name] for name, value in plain.items()]
+    return [name for names in nested for name in names]
