@@ -1,0 +1,13 @@
+"""What the engine raises: each message names the operation, the shapes or dtypes, the rule broken and what to do."""
+
+
+class ShapeError(ValueError):
+    """Shapes that do not fit the operation."""
+
+
+class DTypeError(TypeError):
+    """Element types that the operation cannot take."""
+
+
+class GradientError(RuntimeError):
+    """Something asked of autograd that would give no gradient or a wrong one."""

@@ -1,0 +1,1 @@
+"""Operations on plain NumPy arrays: each one a forward rule beside its backward rules. No tensor, no graph."""

@@ -1,0 +1,252 @@
+"""Operations that choose numbers by place: index, gather, embedding.
+
+To choose is linear: y = S x, where each row of S has one 1, at the place that was read. Backward is Sᵀ: each gradient
+goes to the place that its number came from, and a place read k times receives the sum of k gradients.
+"""
+
+import math
+from types import EllipsisType
+
+import numpy as np
+
+from groundup.engine.errors import DTypeError, ShapeError
+from groundup.engine.ops.dims import one_dim
+from groundup.engine.ops.rules import Array, Result
+from groundup.engine.ops.scatter import add_rows
+
+Basic = int | slice | EllipsisType | None
+Key = Basic | Array | list[int] | list[bool] | tuple[Basic | Array | list[int] | list[bool], ...]
+"""What may stand between the brackets of x[…]: whole numbers, slices, None, …, integer arrays, boolean masks."""
+
+
+def index(a: Array, *, key: Key) -> Result:
+    """Return a[key] for any key of NumPy's or torch's kind: a view if no array or mask is in it, else a copy.
+
+    Whole numbers, slices, None and … are applied first, and arrays to what they leave; arrays are broadcast together,
+    and a mask stands for the arrays of the places where it is true. Arrays that are neighbours put their common shape
+    where they stood, others put it in front. This is torch's order; NumPy counts a whole number among the arrays, so its
+    x[0, :, [1, 2]] is the transpose of torch's and of ours. Steps of slices may be negative, as in NumPy.
+
+    Raises:
+        IndexError: for a number out of range, with the number and the bound.
+        ShapeError: for more indices than dimensions, a mask of another shape, or arrays that do not broadcast.
+        DTypeError: for an array that is neither of whole numbers nor of booleans.
+
+    Example:
+        >>> y, (rule,) = index(np.array([1.0, 2.0, 3.0]), key=np.array([0, 0, 2]))
+        >>> y.tolist(), rule(np.ones(3)).tolist()
+        ([1.0, 1.0, 3.0], [2.0, 0.0, 1.0])
+    """
+    before = a.shape
+    basic, arrays = _parts(key if isinstance(key, tuple) else (key,), before)
+    between = a[basic]
+    if not arrays:
+
+        def scatter(dy: Array) -> Array:
+            dx = np.zeros(before, dy.dtype)
+            dx[basic] = dy  # a slice reads no place twice
+            return dx
+
+        return between, (scatter,)
+    try:
+        y = between[tuple(arrays.get(dim, slice(None)) for dim in range(max(arrays) + 1))]
+    except IndexError:
+        raise _reason(arrays, between.shape) from None
+    sizes, is_whole = between.shape, all(item is Ellipsis or item == slice(None) for item in basic)
+
+    def accumulate(dy: Array) -> Array:
+        added = _accumulated(dy, arrays, sizes)
+        if is_whole:
+            return added
+        dx = np.zeros(before, dy.dtype)
+        dx[basic] = added
+        return dx
+
+    return y, (accumulate,)
+
+
+def _parts(key: tuple[Basic | Array | list[int] | list[bool], ...], shape: tuple[int, ...]) -> _Parts:
+    """Return the key without its arrays, and its arrays by the dimension that each one indexes of what is then left."""
+    items = [_as_array(item) if isinstance(item, (list, bool, np.bool_, np.ndarray)) else item for item in key]
+    n_used = sum(_n_dims(item) for item in items)
+    n_ellipses = sum(item is Ellipsis for item in items)
+    if n_used > len(shape) or n_ellipses > 1:
+        raise ShapeError(
+            f"index: {n_used} indices and {n_ellipses} ellipses (…) for the {len(shape)} dimensions of {list(shape)}; "
+            "each dimension takes one index, and one … stands for those not named"
+        )
+    basic: list[Basic] = []
+    arrays: dict[int, Array] = {}
+    dim = left = 0  # dimensions of the tensor read so far, and dimensions that are left of them
+    for item in items:
+        if isinstance(item, np.ndarray):
+            found = _places(item, shape, dim)
+            arrays |= dict(enumerate(found, left))
+            basic += [slice(None)] * len(found) if _n_dims(item) else [None]
+            dim, left = dim + _n_dims(item), left + len(found)
+        elif item is None or isinstance(item, slice):
+            basic.append(item)
+            dim, left = dim + _n_dims(item), left + 1
+        elif item is Ellipsis:
+            basic.append(item)
+            dim, left = dim + len(shape) - n_used, left + len(shape) - n_used
+        else:
+            basic.append(_in_range(item, shape, dim))
+            dim += 1
+    if not n_ellipses:
+        basic.append(Ellipsis)  # with it NumPy gives an array even where every index is a number
+    return tuple(basic), arrays
+
+
+_Parts = tuple[tuple[Basic, ...], dict[int, Array]]
+
+
+def _as_array(item: Array | list[int] | list[bool] | bool) -> Array | int:
+    array = np.asarray(item)
+    if not array.size and isinstance(item, list):
+        return array.astype(np.int64)  # [] has no numbers to tell their kind from
+    if array.dtype.kind not in "iub":
+        raise DTypeError(f"index: an array of {array.dtype} cannot index; give whole numbers or booleans")
+    return int(array) if array.ndim == 0 and array.dtype != bool else array
+
+
+def _n_dims(item: object) -> int:
+    """Return how many dimensions of the tensor an item reads: a mask as many as it has, None and … none of their own."""
+    if isinstance(item, np.ndarray) and item.dtype == bool:
+        return item.ndim
+    return 0 if item is None or item is Ellipsis else 1
+
+
+def _places(item: Array, shape: tuple[int, ...], dim: int) -> tuple[Array, ...]:
+    """Return integer arrays, for a mask those of the places where it is true."""
+    if item.dtype != bool:
+        return (item,)
+    if not item.ndim:  # True keeps all, False nothing, along a new dimension
+        return (np.zeros(int(item), np.int64),)
+    wanted = shape[dim : dim + item.ndim]
+    if item.shape != wanted:
+        raise ShapeError(
+            f"index: a mask of {list(item.shape)} does not fit {list(shape)} from dimension {dim} on; it must be "
+            f"{list(wanted)}"
+        )
+    return np.nonzero(item)
+
+
+def _in_range(item: object, shape: tuple[int, ...], dim: int) -> int:
+    if not isinstance(item, (int, np.integer)):
+        raise DTypeError(
+            f"index: {item!r} cannot index; give whole numbers, slices, None, …, arrays of whole numbers or masks"
+        )
+    if not -shape[dim] <= item < shape[dim]:
+        raise IndexError(
+            f"index: {item} is out of range for dimension {dim} of {list(shape)}, which {_has(shape[dim])}"
+        )
+    return int(item)
+
+
+def _has(size: int) -> str:
+    return f"has {size}: {-size} to {size - 1}" if size else "is empty"
+
+
+def _reason(arrays: dict[int, Array], shape: tuple[int, ...]) -> IndexError | ShapeError:
+    """Return why NumPy refused these arrays for a tensor of this shape."""
+    for dim, array in arrays.items():
+        outside = array[(array < -shape[dim]) | (array >= shape[dim])]
+        if outside.size:
+            return IndexError(
+                f"index: {outside[0]} is out of range for dimension {dim} of {list(shape)}, which {_has(shape[dim])}"
+            )
+    shapes = " and ".join(str(list(array.shape)) for array in arrays.values())
+    return ShapeError(f"index: arrays of {shapes} do not broadcast together; sizes must be equal or 1")
+
+
+def _accumulated(dy: Array, arrays: dict[int, Array], shape: tuple[int, ...]) -> Array:
+    """Return the gradient of a tensor of `shape` that was read at `arrays`: each part of dy added where it was read."""
+    dims = list(arrays)
+    rest = [dim for dim in range(len(shape)) if dim not in arrays]
+    places = np.broadcast_arrays(*arrays.values())
+    flat = np.zeros(places[0].shape, np.int64)
+    for dim, place in zip(dims, places, strict=True):
+        flat = flat * shape[dim] + np.where(place < 0, place + shape[dim], place)
+    are_neighbours = dims[-1] - dims[0] == len(dims) - 1
+    at = dims[0] if are_neighbours else 0  # where dy has the dimensions of `flat`
+    dy = np.moveaxis(dy, range(at, at + flat.ndim), range(flat.ndim))
+    R = math.prod(shape[dim] for dim in rest)
+    added = add_rows(flat.reshape(-1), dy.reshape(flat.size, R), math.prod(shape[dim] for dim in dims))
+    order = dims + rest
+    return added.reshape([shape[dim] for dim in order]).transpose(np.argsort(order))
+
+
+def gather(a: Array, *, dim: int, index: Array) -> Result:
+    """Return numbers of `a` picked along `dim`: y[i, j] = a[index[i, j], j] for dim 0, a[i, index[i, j]] for dim 1.
+
+    `index` has as many dimensions as `a`, and in the others than `dim` at most its sizes.
+
+    Raises:
+        DTypeError: unless `index` is of whole numbers.
+        ShapeError: for an index of another number of dimensions or larger sizes.
+        IndexError: for a number out of 0 … size - 1, with the number and the bound.
+
+    Example:
+        >>> y, (rule,) = gather(np.array([[1.0, 2.0], [3.0, 4.0]]), dim=1, index=np.array([[1, 1], [0, 1]]))
+        >>> y.tolist(), rule(np.ones((2, 2))).tolist()
+        ([[2.0, 2.0], [3.0, 4.0]], [[0.0, 2.0], [1.0, 1.0]])
+    """
+    dim = one_dim("gather", dim, a.ndim)
+    before = a.shape
+    is_fit = index.ndim == a.ndim and all(
+        d == dim or n <= size for d, (n, size) in enumerate(zip(index.shape, before, strict=True))
+    )
+    if not is_fit:
+        raise ShapeError(
+            f"gather: an index of {list(index.shape)} does not fit {list(before)}; it must have as many dimensions, and "
+            f"sizes at most as large except in dimension {dim}"
+        )
+    _check_ids("gather", index, before[dim], f"dimension {dim} of {list(before)}")
+    # Places in memory order: the place of each number of `index`, with its coordinate along `dim` replaced.
+    places = np.zeros(index.shape, np.int64)
+    for d, size in enumerate(before):
+        along = index if d == dim else np.arange(index.shape[d]).reshape([-1 if i == d else 1 for i in range(a.ndim)])
+        places = places * size + along
+    y = a.reshape(-1)[places]
+
+    def rule(dy: Array) -> Array:
+        return add_rows(places.reshape(-1), dy.reshape(-1, 1), math.prod(before)).reshape(before)
+
+    return y, (rule,)
+
+
+def embedding(weight: Array, *, ids: Array, padding_idx: int | None = None) -> Result:
+    """Return the rows of `weight` [V, D] that `ids` [...] name: [..., D]. The row `padding_idx` receives no gradient.
+
+    The same as one_hot(ids) @ weight, whose gradient is one_hot(ids)ᵀ @ dy: for each id, the sum of its rows of dy.
+
+    Raises:
+        DTypeError: unless `ids` are whole numbers.
+        IndexError: for an id out of 0 … V - 1, with the id and the bound.
+
+    Example:
+        >>> y, (rule,) = embedding(np.array([[1.0, 1.0], [2.0, 2.0]]), ids=np.array([1, 0, 1]))
+        >>> y.tolist(), rule(y).tolist()
+        ([[2.0, 2.0], [1.0, 1.0], [2.0, 2.0]], [[1.0, 1.0], [4.0, 4.0]])
+    """
+    if weight.ndim != 2:
+        raise ShapeError(f"embedding: weight must be [V, D], one row for each id, not {list(weight.shape)}")
+    V, D = weight.shape
+    _check_ids("embedding", ids, V, f"a table of {V} rows")
+
+    def rule(dy: Array) -> Array:
+        d_weight = add_rows(ids.reshape(-1), dy.reshape(ids.size, D), V)
+        if padding_idx is not None:
+            d_weight[padding_idx] = 0
+        return d_weight
+
+    return weight[ids], (rule,)
+
+
+def _check_ids(op: str, ids: Array, n: int, of: str) -> None:
+    if ids.dtype.kind not in "iu":
+        raise DTypeError(f"{op}: indices are {ids.dtype}; they must be whole numbers (int64)")
+    if ids.size and not (ids.min() >= 0 and ids.max() < n):
+        outside = ids[(ids < 0) | (ids >= n)]
+        raise IndexError(f"{op}: {outside[0]} is out of range for {of}: " + (f"0 to {n - 1}" if n else "it is empty"))
