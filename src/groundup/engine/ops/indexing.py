@@ -1,4 +1,4 @@
-"""Operations that choose numbers by place: index, gather, embedding.
+"""Operations that choose numbers, by place or by condition: index, gather, embedding; where, masked_fill.
 
 To choose is linear: y = S x, where each row of S has one 1, at the place that was read. Backward is Sᵀ: each gradient
 goes to the place that its number came from, and a place read k times receives the sum of k gradients.
@@ -6,17 +6,20 @@ goes to the place that its number came from, and a place read k times receives t
 
 import math
 from types import EllipsisType
+from typing import TypeAlias
 
 import numpy as np
 
 from groundup.engine.errors import DTypeError, ShapeError
+from groundup.engine.ops.broadcasting import does_not_broadcast, unbroadcast
 from groundup.engine.ops.dims import one_dim
 from groundup.engine.ops.rules import Array, Result
 from groundup.engine.ops.scatter import add_rows
 
-Basic = int | slice | EllipsisType | None
-Key = Basic | Array | list[int] | list[bool] | tuple[Basic | Array | list[int] | list[bool], ...]
+Basic: TypeAlias = int | slice | EllipsisType | None
+Key: TypeAlias = Basic | Array | list[int] | list[bool] | tuple[Basic | Array | list[int] | list[bool], ...]
 """What may stand between the brackets of x[…]: whole numbers, slices, None, …, integer arrays, boolean masks."""
+_Parts: TypeAlias = tuple[tuple[Basic, ...], dict[int, Array]]
 
 
 def index(a: Array, *, key: Key) -> Result:
@@ -24,8 +27,8 @@ def index(a: Array, *, key: Key) -> Result:
 
     Whole numbers, slices, None and … are applied first, and arrays to what they leave; arrays are broadcast together,
     and a mask stands for the arrays of the places where it is true. Arrays that are neighbours put their common shape
-    where they stood, others put it in front. This is torch's order; NumPy counts a whole number among the arrays, so its
-    x[0, :, [1, 2]] is the transpose of torch's and of ours. Steps of slices may be negative, as in NumPy.
+    where they stood, others put it in front. This is torch's order; NumPy counts a whole number among the arrays, so
+    its x[0, :, [1, 2]] is the transpose of torch's and of ours. Steps of slices may be negative, as in NumPy.
 
     Raises:
         IndexError: for a number out of range, with the number and the bound.
@@ -98,9 +101,6 @@ def _parts(key: tuple[Basic | Array | list[int] | list[bool], ...], shape: tuple
     return tuple(basic), arrays
 
 
-_Parts = tuple[tuple[Basic, ...], dict[int, Array]]
-
-
 def _as_array(item: Array | list[int] | list[bool] | bool) -> Array | int:
     array = np.asarray(item)
     if not array.size and isinstance(item, list):
@@ -111,7 +111,7 @@ def _as_array(item: Array | list[int] | list[bool] | bool) -> Array | int:
 
 
 def _n_dims(item: object) -> int:
-    """Return how many dimensions of the tensor an item reads: a mask as many as it has, None and … none of their own."""
+    """Return how many dimensions of the tensor an item reads: a mask as many as it has, None and … none."""
     if isinstance(item, np.ndarray) and item.dtype == bool:
         return item.ndim
     return 0 if item is None or item is Ellipsis else 1
@@ -199,8 +199,8 @@ def gather(a: Array, *, dim: int, index: Array) -> Result:
     )
     if not is_fit:
         raise ShapeError(
-            f"gather: an index of {list(index.shape)} does not fit {list(before)}; it must have as many dimensions, and "
-            f"sizes at most as large except in dimension {dim}"
+            f"gather: an index of {list(index.shape)} does not fit {list(before)}; it must have as many dimensions, "
+            f"and sizes at most as large except in dimension {dim}"
         )
     _check_ids("gather", index, before[dim], f"dimension {dim} of {list(before)}")
     # Places in memory order: the place of each number of `index`, with its coordinate along `dim` replaced.
@@ -250,3 +250,54 @@ def _check_ids(op: str, ids: Array, n: int, of: str) -> None:
     if ids.size and not (ids.min() >= 0 and ids.max() < n):
         outside = ids[(ids < 0) | (ids >= n)]
         raise IndexError(f"{op}: {outside[0]} is out of range for {of}: " + (f"0 to {n - 1}" if n else "it is empty"))
+
+
+def where(a: Array, b: Array, *, condition: Array) -> Result:
+    """Return a where the condition holds and b elsewhere, all three broadcast together.
+
+    With c = 1 where it holds, else 0: y = c a + (1 - c) b, so ∂L/∂a = c dy and ∂L/∂b = (1 - c) dy. It is chosen and not
+    multiplied, so NaN on the side not taken stays out of the value and of both gradients.
+
+    Example:
+        >>> y, (rule_a, rule_b) = where(np.array([1.0, 2.0]), np.array([9.0]), condition=np.array([True, False]))
+        >>> y.tolist(), rule_a(y).tolist(), rule_b(y).tolist()
+        ([1.0, 9.0], [1.0, 0.0], [9.0])
+    """
+    _check_mask("where", condition)
+    of_a, of_b = a.shape, b.shape
+    try:
+        y = np.where(condition, a, b)
+    except ValueError:
+        raise ShapeError(does_not_broadcast("where", condition.shape, of_a, of_b)) from None
+    zero = a.dtype.type(0)
+    return y, (
+        lambda dy: unbroadcast(np.where(condition, dy, zero), of_a),
+        lambda dy: unbroadcast(np.where(condition, zero, dy), of_b),
+    )
+
+
+def masked_fill(a: Array, *, mask: Array, value: float) -> Result:
+    """Return a with `value` where the mask is True, both broadcast together; no gradient flows where it was filled.
+
+    Raises:
+        DTypeError: for a mask that is not of booleans, or a value that `a` cannot hold.
+
+    Example:
+        >>> y, (rule,) = masked_fill(np.array([1.0, 2.0]), mask=np.array([True, False]), value=-np.inf)
+        >>> y.tolist(), rule(np.ones(2)).tolist()
+        ([-inf, 2.0], [0.0, 1.0])
+    """
+    _check_mask("masked_fill", mask)
+    if a.dtype.kind != "f" and not float(value).is_integer():
+        raise DTypeError(f"masked_fill: {a.dtype} cannot hold {value}; fill with a whole number, or convert to floats")
+    before = a.shape
+    try:
+        y = np.where(mask, a.dtype.type(value), a)
+    except ValueError:
+        raise ShapeError(does_not_broadcast("masked_fill", before, mask.shape)) from None
+    return y, (lambda dy: unbroadcast(np.where(mask, dy.dtype.type(0), dy), before),)
+
+
+def _check_mask(op: str, mask: Array) -> None:
+    if mask.dtype != bool:
+        raise DTypeError(f"{op}: the condition is {mask.dtype}; it must be of booleans, such as x > 0")

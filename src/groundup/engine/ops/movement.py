@@ -1,8 +1,8 @@
 """Operations that move numbers and change none: reshape, permute, expand, pad, flip and their kin.
 
 Each is a linear map whose matrix P has entries 0 and 1: y = P x, so dL/dx = Pᵀ dL/dy. Where P only renames places
-(reshape, permute, flip), Pᵀ undoes the renaming. Where it writes one number to several places (expand), Pᵀ adds them up.
-Where a place of x is left out (a crop), its gradient is 0.
+(reshape, permute, flip), Pᵀ undoes the renaming. Where it writes one number to several places (expand), Pᵀ adds them
+up. Where a place of x is left out (a crop), its gradient is 0.
 """
 
 import math
@@ -43,13 +43,11 @@ def view(a: Array, *, shape: tuple[int, ...]) -> Result:
     Example:
         >>> view(np.ones((2, 3)).T, shape=(6,))
         Traceback (most recent call last):
-        groundup.engine.errors.ShapeError: view: [3, 2] as [6] needs a copy, as its rows are apart in memory; use reshape
+        groundup.engine.errors.ShapeError: view: [3, 2] as [6] is not one run of memory; use reshape
     """
     y, rules = reshape(a, shape=shape)
     if a.size and not np.may_share_memory(y, a):  # a fresh copy has other bounds
-        raise ShapeError(
-            f"view: {list(a.shape)} as {list(y.shape)} needs a copy, as its rows are apart in memory; use reshape"
-        )
+        raise ShapeError(f"view: {list(a.shape)} as {list(y.shape)} is not one run of memory; use reshape")
     return y, rules
 
 
