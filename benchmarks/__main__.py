@@ -1,4 +1,7 @@
-"""`python -m benchmarks [name …] [--tiny]`: print each benchmark's table, and keep it in results/ with the machine."""
+"""`python -m benchmarks [name …] [--tiny]`: print each benchmark's table, and keep it with the machine it was made on.
+
+Results stand in results/ by the vector instructions of the processor: ratios on one kind say little about another.
+"""
 
 import argparse
 import importlib
@@ -9,6 +12,8 @@ import platform
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
+
+import torch
 
 import benchmarks
 
@@ -28,7 +33,13 @@ def machine():
     if cpuinfo.exists():
         cpu = next((line.split(":")[1].strip() for line in cpuinfo.open() if line.startswith("model name")), cpu)
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    return {"cpu": cpu, "cores": os.cpu_count(), "load_at_start": load and round(load, 2), "system": platform.system()}
+    return {
+        "cpu": cpu,
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "cores": os.cpu_count(),
+        "load_at_start": load and round(load, 2),
+        "system": platform.system(),
+    }
 
 
 def commit():
@@ -60,12 +71,12 @@ def main():
         record = {"name": name, **result, "machine": where, "python": platform.python_version(), "commit": commit(),
                   "libraries": {library: version(library) for library in LIBRARIES}}  # fmt: skip
         cores = f"{where['cores']} cores (load {where['load_at_start']} before the run)"
-        place = f"{where['cpu']}, {cores}, Python {record['python']}, commit {record['commit']}"
-        (FOLDER / "results").mkdir(exist_ok=True)
-        (FOLDER / "results" / f"{name}.json").write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
-        (FOLDER / "results" / f"{name}.md").write_text(
-            f"# {name}\n\n{result['what']}\n\n{text}\n\nMeasured on {place}.\n"
-        )
+        kind = f"{where['cpu']} ({where['instructions']})"
+        place = f"{kind}, {cores}, Python {record['python']}, commit {record['commit']}"
+        folder = FOLDER / "results" / where["instructions"].lower()
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.json").write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+        (folder / f"{name}.md").write_text(f"# {name}\n\n{result['what']}\n\n{text}\n\nMeasured on {place}.\n")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from torch import nn
 
 from groundup.evaluation.perplexity import byte_lengths_of, evaluate_tokens
 from groundup.recipes import recipe
+from groundup.training.compute import settle
 from groundup.training.preparation import build_model, build_task, prepare_data
 from groundup.training.run_folder import Run
 from groundup.training.step import Stepper
@@ -128,11 +129,13 @@ def run(tiny):
     config = recipe(RECIPE)
     repeats, their_steps, max_tokens = (1, 20, 2_000) if tiny else (3, 2_000, None)
     steps = 10 if tiny else config.training.steps
-    # What the measurement at the start of a run finds on a processor that has bfloat16.
-    precision = "bfloat16" if config.training.precision == "auto" else config.training.precision
-    config = replace(config, training=replace(config.training, steps=steps, precision=precision))
+    config = replace(config, training=replace(config.training, steps=steps))
     with tempfile.TemporaryDirectory() as place:
         prepared = prepare_data(Run.create(Path(place) / "run", config), config.data)
+        model, task = build_model(config.model, prepared.tokenizer, seed=0), build_task(config, prepared)
+        config = replace(
+            config, training=settle(config.training, model, task, device=torch.device("cpu"), report=print)
+        )
         found = [measured(config, prepared, folder, seed, their_steps, max_tokens) for seed in range(repeats)]
     rows = []
     for name in found[0]:
@@ -144,6 +147,7 @@ def run(tiny):
                      "validation loss, each seed": ", ".join(f"{loss:.4f}" for loss in losses),
                      f"all ≤ {GOAL}": "yes" if max(losses) <= GOAL else "no",
                      "time / nanoGPT": "–" if peer is None else f"1 / {peer / median:.1f}"})  # fmt: skip
+    how = f"{torch.get_num_threads()} thread(s), ours in {config.training.precision}"
     what = (f"Seconds of training, evaluation left out, and loss on the whole validation text; {repeats} seeds, both "
-            f"in turns of a tenth, {torch.get_num_threads()} thread(s).")  # fmt: skip
+            f"in turns of a tenth; {how}.")  # fmt: skip
     return {"what": what, "rows": rows}
