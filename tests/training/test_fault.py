@@ -109,8 +109,9 @@ def test_a_weight_that_is_infinite(stepper: Stepper[GPT, TokenBatch]):
     cause = diagnose(stepper, 0).cause
     assert cause is not None
     assert (cause.phase, cause.module, cause.micro_batch) == ("forward", "blocks.2.feed_forward.down", 1)
-    assert cause.reason == "its weights are not finite: weight holds 1 infinite of 1,024"
-    assert "older checkpoint" in cause.advice
+    assert cause.weights == "blocks.2.feed_forward.down.weight holds 1 infinite of 1,024"
+    assert cause.reason == f"the weights were already not finite before this step: {cause.weights}"
+    assert cause.advice.startswith("go back to an earlier checkpoint, or start a new run")
 
 
 def test_finite_weights_that_overflow(stepper: Stepper[GPT, TokenBatch]):
@@ -350,7 +351,8 @@ def test_a_report_is_shown_and_written(tmp_path: Path, stepper: Stepper[GPT, Tok
     assert "\n" not in line
     text = tmp_path / "run/faults/step-7.txt"
     assert line.startswith(
-        "expected finite numbers, found loss nan at step 7: blocks.2.feed_forward.down (Linear) gave"
+        "expected finite numbers, found loss nan at step 7: the weights were already not finite before this step "
+        "(blocks.2.feed_forward.down.weight holds 1 infinite of 1,024); go back to an earlier checkpoint"
     )
     assert line.endswith(f"report in {text}; see it again with groundup replay {run.path} --step 7")
     assert shown[0] == ("step 7: the loss is not finite", "bold red")

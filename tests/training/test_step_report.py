@@ -15,7 +15,8 @@ def cause(module: str = "blocks.1.norm", **fields: object) -> Cause:
 
 def report(n_layers: int = 3, **fields: object) -> StepReport:
     layers = tuple(
-        Layer(name=f"blocks.{i}", gradient_norm=0.5, n_nan=0, n_infinite=0, largest_output=2.0) for i in range(n_layers)
+        Layer(name=f"blocks.{i}", gradient_norm=0.5, n_values=9, n_nan=0, n_infinite=0, largest_output=2.0)
+        for i in range(n_layers)
     )
     told = {"step": 7, "loss": 2.0, "gradient_norm": 0.5, "learning_rate": 1e-3, "layers": layers}
     return StepReport(**{**told, **fields})
@@ -49,8 +50,15 @@ def test_a_deep_model_shows_its_ends_and_the_layer_that_broke():
 
 
 def test_gradients_that_are_not_finite_are_counted():
-    layer = Layer(name="a", gradient_norm=1.0, n_nan=12_000, n_infinite=3, largest_output=None)
-    assert report(layers=(layer,)).lines()[-1].split("  ")[-1].strip() == "12,000 nan, 3 inf"
+    for n_nan, n_infinite, told in (
+        (12_000, 3, "12,000 NaN, 3 infinite of 12,003 values"),
+        (12_003, 0, "all 12,003 values NaN"),
+        (0, 7, "7 infinite of 12,003 values"),
+    ):
+        layer = Layer(
+            name="a", gradient_norm=1.0, n_values=12_003, n_nan=n_nan, n_infinite=n_infinite, largest_output=None
+        )
+        assert report(layers=(layer,)).lines()[-1].split("  ")[-1].strip() == told
 
 
 def test_long_lines_are_cut_or_folded_to_the_width():

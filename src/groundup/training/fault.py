@@ -4,6 +4,7 @@ import copy
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from groundup.errors import InputError
+from groundup.training.going_back import broken_weights, way_back
 from groundup.training.run_folder import Run, write_atomically
 from groundup.training.schedules import learning_rate
 from groundup.training.seeds import seed_step
@@ -25,7 +27,7 @@ Tell = Callable[[str, str | None], object]
 """Prints a line in a style of rich's, or None."""
 
 
-def diagnose(stepper: Stepper[M, B], index: int, *, seen: Gradient | None = None) -> StepReport:
+def diagnose(stepper: Stepper[M, B], index: int, *, seen: Gradient | None = None, run: Run | None = None) -> StepReport:
     """Compute the gradient of a step again and report on it; weights, moments and torch's generators stay as they are.
 
     It takes the same batches and the same dropout, so what broke breaks again, where the machine computes alike. The
@@ -35,6 +37,7 @@ def diagnose(stepper: Stepper[M, B], index: int, *, seen: Gradient | None = None
         stepper: holds the weights from before the step.
         index: the step's number for `Stepper.gradient`, from 0; the report calls it step `index` + 1, as metrics.jsonl.
         seen: what `stepper.gradient(index)` found. None: computed here.
+        run: whose checkpoints to look into for a good one, where the weights were broken before. None: none.
     """
     device = stepper.device
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
@@ -47,6 +50,13 @@ def diagnose(stepper: Stepper[M, B], index: int, *, seen: Gradient | None = None
     stepper.optimizer.zero_grad(set_to_none=True)
     is_healthy = math.isfinite(loss) and math.isfinite(norm)
     cause = None if is_healthy else trace.cause or _cause_without_module(layers, again)
+    if cause is not None and (weights := broken_weights(stepper.model)):
+        cause = replace(
+            cause,
+            weights=weights,
+            reason=f"the weights were already not finite before this step: {weights}",
+            advice=way_back(run, index + 1),
+        )
     which = 1 if cause is None else max(1, cause.micro_batch)
     return StepReport(
         step=index + 1,
@@ -76,7 +86,10 @@ def report_fault(run: Run, report: StepReport, tell: Tell, *, width: int = 100) 
     show(report, tell, width=width)
     path = write_report(run.path / "faults", report)
     name, value = ("loss", report.loss) if not math.isfinite(report.loss) else ("gradient_norm", report.gradient_norm)
-    why = "" if report.cause is None else f": {report.cause.what}"
+    cause = report.cause
+    why = "" if cause is None else f": {cause.what}"
+    if cause is not None and cause.weights:
+        why = f": the weights were already not finite before this step ({cause.weights}); {cause.advice}"
     return (
         f"expected finite numbers, found {name} {value} at step {report.step}{why}; "
         f"report in {path}; see it again with groundup replay {run.path} --step {report.step}"
@@ -137,15 +150,17 @@ def _layers(model: nn.Module, outputs: dict[str, float]) -> tuple[Layer, ...]:
 
 
 def _layer(name: str, gradients: list[Tensor], largest: float | None) -> Layer:
-    squares, n_nan, n_infinite = 0.0, 0, 0
+    squares, n_values, n_nan, n_infinite = 0.0, 0, 0, 0
     for gradient in gradients:
         finite = gradient[torch.isfinite(gradient)].double()  # squares of 1e20 leave the range of float32
         squares += float(finite.square().sum())
+        n_values += gradient.numel()
         n_nan += int(torch.isnan(gradient).sum())
         n_infinite += int(torch.isinf(gradient).sum())
     return Layer(
         name=name or "the model",
         gradient_norm=math.sqrt(squares),
+        n_values=n_values,
         n_nan=n_nan,
         n_infinite=n_infinite,
         largest_output=largest,

@@ -145,7 +145,7 @@ class _Replay:
         self._reconfigure(step - 1)
         gradient = self.stepper.gradient(step - 1)
         is_recorded = self._compare(step, gradient)
-        report = diagnose(self.stepper, step - 1, seen=gradient)
+        report = diagnose(self.stepper, step - 1, seen=gradient, run=self.run)
         is_known_fault = self._compare_fault(report)
         return Replayed(
             report=report,

@@ -5,13 +5,13 @@ import time
 from collections.abc import Mapping
 from typing import Generic, Protocol, TypeVar
 
-import torch
 from torch import nn
 
 from groundup.errors import InputError
 from groundup.training.advice_log import read_advice
 from groundup.training.devices import autocast
 from groundup.training.fault import diagnose, report_fault
+from groundup.training.going_back import broken_weights, way_back
 from groundup.training.interruption import Interruption
 from groundup.training.monitor import Monitor
 from groundup.training.run_folder import Run
@@ -121,11 +121,12 @@ class Session(Generic[M, B]):
     def refuse(self, gradient: Gradient, interruption: Interruption) -> None:
         """Report on a step whose loss or gradient is not finite; then stop before it is taken, or leave it out."""
         state, health = self.state, self.config.health
-        report = diagnose(self.stepper, state.step, seen=gradient)
+        report = diagnose(self.stepper, state.step, seen=gradient, run=self.run)
         tell = self.tracker.say if state.skipped == 0 else _quiet  # the page once; faults/ has one for each
         stopped = report_fault(self.run, report, tell, width=self.tracker.width)
-        if health.on_non_finite == "stop" or state.skipped >= health.max_skips:
-            if all(bool(torch.isfinite(p).all()) for p in self.model.parameters()):
+        is_hopeless = report.cause is not None and bool(report.cause.weights)  # no other step comes out otherwise
+        if health.on_non_finite == "stop" or state.skipped >= health.max_skips or is_hopeless:
+            if not is_hopeless:
                 self.save()  # so that replay, and a resume with other settings, begin right here
             raise InputError(stopped)
         with interruption.deferred():
@@ -140,6 +141,11 @@ class Session(Generic[M, B]):
         state = self.state
         with autocast(self.device, self.config.precision):
             metrics = self.task.evaluate(self.model)
+        if not math.isfinite(metrics["loss"]) and (weights := broken_weights(self.model)):
+            raise InputError(
+                f"expected finite numbers, found loss {metrics['loss']} on validation text after step {state.step}: "
+                f"the weights are not finite ({weights}); {way_back(self.run, state.step + 1)}"
+            )
         check_finite(state.step, **metrics)
         sample = self.task.sample(self.model, state.step)
         with interruption.deferred():

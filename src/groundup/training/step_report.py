@@ -30,6 +30,8 @@ class Cause:
     """Which of the step's micro-batches, from 1; 0 when it is none in particular."""
     rows: tuple[int, ...] = ()
     """Its rows, from 1, that broke. Empty: all of them, or it is not known."""
+    weights: str = ""
+    """Which weights were not finite before the step already, so that it is not to blame. Empty: all were finite."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +42,8 @@ class Layer:
     """As in the names of the parameters: blocks.3, token_embedding."""
     gradient_norm: float
     """Norm of the finite entries of its gradient, before clipping."""
+    n_values: int
+    """Entries of its gradient."""
     n_nan: int
     """Entries of its gradient that are NaN."""
     n_infinite: int
@@ -53,7 +57,7 @@ class StepReport:
     r"""One step, taken apart.
 
     Example:
-        >>> layer = Layer(name="blocks.0", gradient_norm=0.5, n_nan=0, n_infinite=0, largest_output=3.25)
+        >>> layer = Layer(name="blocks.0", gradient_norm=0.5, n_values=8, n_nan=0, n_infinite=0, largest_output=3.25)
         >>> report = StepReport(step=7, loss=2.5, gradient_norm=0.5, learning_rate=1e-3, layers=(layer,))
         >>> print("\n".join(report.lines()))
         step 7 is healthy: loss and gradients are finite
@@ -166,8 +170,12 @@ def _labelled(label: str, text: str, width: int) -> list[str]:
 
 
 def _gradient(layer: Layer) -> str:
-    bad = [f"{n:,} {what}" for n, what in ((layer.n_nan, "nan"), (layer.n_infinite, "inf")) if n]
-    return ", ".join(bad) if bad else _figure(layer.gradient_norm)
+    bad = [f"{n:,} {what}" for n, what in ((layer.n_nan, "NaN"), (layer.n_infinite, "infinite")) if n]
+    if not bad:
+        return _figure(layer.gradient_norm)
+    if layer.n_values in (layer.n_nan, layer.n_infinite):
+        return f"all {layer.n_values:,} values {bad[0].rpartition(' ')[2]}"
+    return f"{', '.join(bad)} of {layer.n_values:,} values"
 
 
 def _row(cells: tuple[str, str, str], widths: list[int]) -> str:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from groundup.tasks.task import Task
+from groundup.training.going_back import counts, is_finite
 from groundup.training.step_report import Cause, larger
 
 M = TypeVar("M", bound=nn.Module)
@@ -17,8 +18,6 @@ B = TypeVar("B")
 
 SMALLER_STEPS = "take smaller steps: a lower learning_rate, a longer warmup, or a lower clip_norm"
 """What helps where finite inputs and finite weights overflow."""
-EARLIER = "go back to an older checkpoint: these weights cannot be mended"
-"""What helps where the weights themselves are not finite."""
 
 
 @dataclass
@@ -80,7 +79,7 @@ class Trace:
 
     def check_loss(self, loss: Tensor) -> None:
         """Look at the loss of a micro-batch, which the task made from what the modules gave."""
-        if self.cause is None and not _is_finite(loss):
+        if self.cause is None and not is_finite(loss):
             self._blame(
                 "loss",
                 "",
@@ -146,16 +145,11 @@ class Trace:
             )
 
     def _blame_output(self, name: str, module: nn.Module, output: Tensor, inputs: Sequence[object]) -> None:
-        broken = [(n, p) for n, p in module.named_parameters() if not _is_finite(p)]
-        bad_inputs = [x for x in _tensors(inputs) if not _is_finite(x)]
-        what = f"{self._title(name)} gave the first numbers that are not finite: {_counts(output)}"
+        bad_inputs = [x for x in _tensors(inputs) if not is_finite(x)]
+        what = f"{self._title(name)} gave the first numbers that are not finite: {counts(output)}"
         rows = _rows(output)
-        if broken:
-            told = ", ".join(f"{n} holds {_counts(p)}" for n, p in broken[:3])
-            more = f", and {len(broken) - 3} more" if len(broken) > 3 else ""
-            self._blame("forward", name, what, f"its weights are not finite: {told}{more}", EARLIER, rows)
-        elif bad_inputs:
-            self._blame("forward", name, what, f"it was given {_counts(bad_inputs[0])}", SMALLER_STEPS, rows)
+        if bad_inputs:
+            self._blame("forward", name, what, f"it was given {counts(bad_inputs[0])}", SMALLER_STEPS, rows)
         else:
             sizes = [float(x.detach().abs().max()) for x in _tensors(inputs) if x.numel()]
             given = f"its inputs (of a size up to {max(sizes):.3g})" if sizes else "its inputs"
@@ -164,14 +158,14 @@ class Trace:
 
     def _input_hook(self, call: _Call) -> Callable[[Tensor], None]:
         def look(gradient: Tensor) -> None:
-            if self.cause is None and not call.gradient_is_bad and not _is_finite(gradient):
-                self._blame_backward(call.name, f"for its input: {_counts(gradient)}", _rows(gradient))
+            if self.cause is None and not call.gradient_is_bad and not is_finite(gradient):
+                self._blame_backward(call.name, f"for its input: {counts(gradient)}", _rows(gradient))
 
         return look
 
     def _output_hook(self, call: _Call) -> Callable[[Tensor], None]:
         def look(gradient: Tensor) -> None:
-            if not _is_finite(gradient):
+            if not is_finite(gradient):
                 call.gradient_is_bad = True
                 self._last_bad = self._last_bad or call
 
@@ -179,9 +173,9 @@ class Trace:
 
     def _parameter_hook(self, name: str) -> Callable[[Tensor], None]:
         def look(gradient: Tensor) -> None:
-            if self.cause is None and self._last_bad is None and not _is_finite(gradient):
+            if self.cause is None and self._last_bad is None and not is_finite(gradient):
                 owner, _, own = name.rpartition(".")
-                self._blame_backward(owner, f"for its {own}: {_counts(gradient)}")
+                self._blame_backward(owner, f"for its {own}: {counts(gradient)}")
 
         return look
 
@@ -246,22 +240,6 @@ def _tensors(value: object) -> list[Tensor]:
     if isinstance(value, dict):
         value = list(value.values())
     return [x for one in value for x in _tensors(one)] if isinstance(value, list | tuple) else []
-
-
-def _is_finite(tensor: Tensor) -> bool:
-    return bool(torch.isfinite(tensor).all())
-
-
-def _counts(tensor: Tensor) -> str:
-    """Say how much of a tensor is not finite.
-
-    Example:
-        >>> _counts(torch.tensor([1.0, torch.nan, torch.inf, -torch.inf]))
-        '1 NaN and 2 infinite of 4'
-    """
-    nan, infinite = int(torch.isnan(tensor).sum()), int(torch.isinf(tensor).sum())
-    parts = [f"{n:,} {what}" for n, what in ((nan, "NaN"), (infinite, "infinite")) if n]
-    return f"{' and '.join(parts)} of {tensor.numel():,}"
 
 
 def _rows(tensor: Tensor) -> tuple[int, ...]:
