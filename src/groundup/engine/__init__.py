@@ -1,8 +1,233 @@
-"""A tensor library by hand: arrays from NumPy, and autograd, modules, optimizers and data loading of our own."""
+"""A tensor library by hand: NumPy arrays, and autograd, modules, optimizers and data loading of our own.
 
-from groundup.engine.autograd import apply, enable_grad, is_grad_enabled, no_grad
-from groundup.engine.creation import arange, from_numpy, full, ones, ones_like, tensor, zeros, zeros_like
+Names, arguments and rules are torch's, so that what is learnt here holds there:
+
+    >>> from groundup import engine as eg
+    >>> x = eg.tensor([1.0, 2.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    tensor([2., 4.])
+"""
+
+from importlib import import_module
+from typing import Any
+
+from groundup.engine.autograd import apply, enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from groundup.engine.creation import (
+    arange,
+    as_tensor,
+    empty,
+    eye,
+    from_numpy,
+    full,
+    full_like,
+    linspace,
+    ones,
+    ones_like,
+    tensor,
+    zeros,
+    zeros_like,
+)
+from groundup.engine.dtypes import bool_ as bool
 from groundup.engine.dtypes import float32, float64, int64
 from groundup.engine.errors import DTypeError, GradientError, ShapeError
-from groundup.engine.random import Generator, manual_seed, rand, randint, randn, randperm
+from groundup.engine.pointwise import (
+    abs,
+    add,
+    clamp,
+    cos,
+    div,
+    eq,
+    exp,
+    ge,
+    gt,
+    isfinite,
+    isnan,
+    le,
+    log,
+    logical_and,
+    logical_not,
+    logical_or,
+    lt,
+    maximum,
+    minimum,
+    mul,
+    ne,
+    neg,
+    pow,
+    reciprocal,
+    rsqrt,
+    sin,
+    sqrt,
+    square,
+    sub,
+    tanh,
+)
+from groundup.engine.random import (
+    Generator,
+    default_generator,
+    manual_seed,
+    multinomial,
+    normal,
+    rand,
+    randint,
+    randn,
+    randperm,
+)
+from groundup.engine.reductions import (
+    all,
+    amax,
+    amin,
+    any,
+    argmax,
+    argmin,
+    argsort,
+    cumsum,
+    logsumexp,
+    matmul,
+    max,
+    mean,
+    min,
+    outer,
+    prod,
+    sort,
+    std,
+    sum,
+    topk,
+    var,
+)
+from groundup.engine.shaping import (
+    cat,
+    chunk,
+    clone,
+    flatten,
+    flip,
+    gather,
+    masked_fill,
+    permute,
+    reshape,
+    split,
+    squeeze,
+    stack,
+    transpose,
+    tril,
+    triu,
+    unsqueeze,
+    where,
+)
 from groundup.engine.tensor import Tensor
+
+_ROOMS = ("functional", "gpt", "graph", "loader", "losses", "nn", "optim", "safetensors", "schedules")
+
+
+def __getattr__(name: str) -> Any:
+    """Import a part of the engine when it is first named: `eg.nn`, `eg.optim`."""
+    if name in _ROOMS:
+        return import_module(f"groundup.engine.{name}")
+    raise AttributeError(f"module 'groundup.engine' has no attribute {name!r}")
+
+
+__all__ = [
+    "DTypeError",
+    "Generator",
+    "GradientError",
+    "ShapeError",
+    "Tensor",
+    "abs",
+    "add",
+    "all",
+    "amax",
+    "amin",
+    "any",
+    "apply",
+    "arange",
+    "argmax",
+    "argmin",
+    "argsort",
+    "as_tensor",
+    "bool",
+    "cat",
+    "chunk",
+    "clamp",
+    "clone",
+    "cos",
+    "cumsum",
+    "default_generator",
+    "div",
+    "empty",
+    "enable_grad",
+    "eq",
+    "exp",
+    "eye",
+    "flatten",
+    "flip",
+    "float32",
+    "float64",
+    "from_numpy",
+    "full",
+    "full_like",
+    "gather",
+    "ge",
+    "gt",
+    "int64",
+    "is_grad_enabled",
+    "isfinite",
+    "isnan",
+    "le",
+    "linspace",
+    "log",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "logsumexp",
+    "lt",
+    "manual_seed",
+    "masked_fill",
+    "matmul",
+    "max",
+    "maximum",
+    "mean",
+    "min",
+    "minimum",
+    "mul",
+    "multinomial",
+    "ne",
+    "neg",
+    "no_grad",
+    "normal",
+    "ones",
+    "ones_like",
+    "outer",
+    "permute",
+    "pow",
+    "prod",
+    "rand",
+    "randint",
+    "randn",
+    "randperm",
+    "reciprocal",
+    "reshape",
+    "rsqrt",
+    "set_grad_enabled",
+    "sin",
+    "sort",
+    "split",
+    "sqrt",
+    "square",
+    "squeeze",
+    "stack",
+    "std",
+    "sub",
+    "sum",
+    "tanh",
+    "tensor",
+    "topk",
+    "transpose",
+    "tril",
+    "triu",
+    "unsqueeze",
+    "var",
+    "where",
+    "zeros",
+    "zeros_like",
+]

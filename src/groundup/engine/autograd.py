@@ -9,18 +9,17 @@ import heapq
 import threading
 from collections.abc import Sequence
 from contextlib import ContextDecorator
-from itertools import count
 from typing import TYPE_CHECKING, Any, Self
+from weakref import ref
 
 import numpy as np
 
+from groundup.engine import changes
 from groundup.engine.errors import GradientError
 from groundup.engine.ops.rules import Array, Operation, Rule
 
 if TYPE_CHECKING:
     from groundup.engine.tensor import Tensor
-
-_numbers = count(1)
 
 
 class Node:
@@ -34,6 +33,7 @@ class Node:
         rules: one for each input; None in place of them all once a backward pass has used and released them.
         shape: of the output.
         dtype: of the output.
+        retained: the tensor that wants this node's gradient in its `.grad`, if one asked by `retain_grad()`.
     """
 
     __slots__ = ("__weakref__", "dtype", "inputs", "name", "number", "retained", "rules", "shape")
@@ -42,12 +42,12 @@ class Node:
         self, name: str, inputs: "Sequence[Node | Tensor | None]", rules: Sequence[Rule | None], output: Array
     ) -> None:
         self.name = name
-        self.number = next(_numbers)
+        self.number = changes.now()
         self.inputs = inputs
         self.rules: Sequence[Rule | None] | None = rules
         self.shape = output.shape
         self.dtype = output.dtype
-        self.retained: Any = None
+        self.retained: ref[Tensor] | None = None
 
     def __repr__(self) -> str:
         return f"<{self.name} node {self.number}, shape {list(self.shape)}>"
@@ -94,6 +94,14 @@ class enable_grad(_GradMode):  # noqa: N801 (torch's name)
     enabled = True
 
 
+class set_grad_enabled(_GradMode):  # noqa: N801 (torch's name)
+    """Record inside, or not."""
+
+    def __init__(self, mode: bool) -> None:
+        super().__init__()
+        self.enabled = mode
+
+
 def apply(op: Operation, *inputs: "Tensor | Array", **settings: Any) -> "Tensor":
     """Run an operation on tensors and record it if one of them requires a gradient.
 
@@ -122,6 +130,8 @@ def apply(op: Operation, *inputs: "Tensor | Array", **settings: Any) -> "Tensor"
             parents.append(None)
             kept.append(None)
         else:
+            if x._node is not None and x._node.number < changes.newest_recorded:
+                _check_history(x, op.__name__)
             parents.append(x if x._node is None else x._node)
             kept.append(rule)
             needed = True
@@ -152,6 +162,10 @@ def backward(start: "Node | Tensor", gradient: Array, *, retain_graph: bool = Fa
                     f"backward: the arrays that '{node.name}' kept were released by an earlier backward pass; "
                     "call the first one with retain_graph=True, or compute the result again"
                 )
+            if node.number < changes.newest:
+                _check_unchanged(node)
+            if node.retained is not None and (tensor := node.retained()) is not None:
+                tensor._accumulate(dy, shared=True)
             for parent, rule in zip(node.inputs, node.rules, strict=True):
                 if rule is None or parent is None:
                     continue
@@ -170,3 +184,24 @@ def backward(start: "Node | Tensor", gradient: Array, *, retain_graph: bool = Fa
                     summed.add(parent)
             if not retain_graph:
                 node.rules = None
+
+
+def _check_unchanged(node: Node) -> None:
+    """Raise if an array that the node's rules keep was changed in place after the operation ran."""
+    for rule in node.rules or ():
+        for array in changes.held_by(rule):
+            if changes.changed_since(array, node.number):
+                raise GradientError(
+                    f"backward: '{node.name}' needs an array of shape {list(array.shape)} as it was, but it was "
+                    "changed in place afterwards; use an operation that makes a new tensor, or clone() before the change"
+                )
+
+
+def _check_history(x: "Tensor", name: str) -> None:
+    """Raise if a recorded operation changed the numbers of a tensor through another one on the same memory."""
+    if x._node is not None and changes.rewritten_since(x.data, x._node.number):
+        raise GradientError(
+            f"{name}: the tensor of shape {list(x.shape)} made by '{x._node.name}' was changed in place through "
+            "another one on the same memory, which its own history does not know; take the view again after the change, or "
+            "clone() before it"
+        )

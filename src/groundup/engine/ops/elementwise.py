@@ -1,31 +1,50 @@
-"""Arithmetic and functions of one number, element by element: with y = f(a), ∂L/∂a = f'(a) ∂L/∂y."""
+"""Arithmetic and functions of numbers, element by element: with y = f(a), ∂L/∂a = f'(a) ∂L/∂y.
+
+Each element of y depends on one element of each input, so the Jacobian is diagonal and the chain rule is a product,
+element by element. Inputs of two shapes are broadcast, which `unbroadcast` undoes for their gradients.
+"""
+
+from typing import Any
 
 import numpy as np
 
+from groundup.engine.errors import DTypeError
 from groundup.engine.ops.broadcasting import elementwise, unbroadcast
 from groundup.engine.ops.rules import Array, Result
 
 
 def add(a: Array, b: Array) -> Result:
-    """y = a + b: ∂y/∂a = 1, ∂y/∂b = 1."""
+    """Return y = a + b: ∂y/∂a = 1, ∂y/∂b = 1. Keeps only shapes.
+
+    Example:
+        >>> y, (rule_a, rule_b) = add(np.ones((2, 3)), np.array([1.0, 2.0, 3.0]))
+        >>> rule_b(np.ones((2, 3))).tolist()  # b was used by both rows
+        [2.0, 2.0, 2.0]
+    """
     of_a, of_b = a.shape, b.shape
     return elementwise(np.add, a, b), (lambda dy: unbroadcast(dy, of_a), lambda dy: unbroadcast(dy, of_b))
 
 
 def subtract(a: Array, b: Array) -> Result:
-    """y = a - b: ∂y/∂a = 1, ∂y/∂b = -1."""
+    """Return y = a - b: ∂y/∂a = 1, ∂y/∂b = -1. Keeps only shapes."""
     of_a, of_b = a.shape, b.shape
-    return elementwise(np.subtract, a, b), (lambda dy: unbroadcast(dy, of_a), lambda dy: unbroadcast(-dy, of_b))
+    return elementwise(np.subtract, a, b), (lambda dy: unbroadcast(dy, of_a), lambda dy: -unbroadcast(dy, of_b))
 
 
 def multiply(a: Array, b: Array) -> Result:
-    """y = ab: ∂y/∂a = b, ∂y/∂b = a."""
+    """Return y = ab: ∂y/∂a = b, ∂y/∂b = a. Each rule keeps the other input.
+
+    Example:
+        >>> y, (rule_a, rule_b) = multiply(np.array([2.0, 3.0]), np.array(10.0))
+        >>> rule_a(np.ones(2)).tolist(), rule_b(np.ones(2)).tolist()
+        ([10.0, 10.0], 5.0)
+    """
     of_a, of_b = a.shape, b.shape
     return elementwise(np.multiply, a, b), (lambda dy: unbroadcast(dy * b, of_a), lambda dy: unbroadcast(dy * a, of_b))
 
 
 def divide(a: Array, b: Array) -> Result:
-    """y = a/b: ∂y/∂a = 1/b, ∂y/∂b = -a/b². By zero it is ±inf or nan, as IEEE 754 has it."""
+    """Return y = a/b: ∂y/∂a = 1/b, ∂y/∂b = -a/b². Division by zero gives ±inf or nan, as IEEE 754 has it."""
     of_a, of_b = a.shape, b.shape
     with np.errstate(divide="ignore", invalid="ignore"):
         y = elementwise(np.divide, a, b)
@@ -33,100 +52,150 @@ def divide(a: Array, b: Array) -> Result:
 
 
 def power(a: Array, b: Array) -> Result:
-    """y = aᵇ: ∂y/∂a = b aᵇ⁻¹, ∂y/∂b = aᵇ ln a.
+    """Return y = aᵇ: ∂y/∂a = b aᵇ⁻¹, ∂y/∂b = aᵇ ln a.
 
-    At b = 0, y is 1 whatever a is: ∂y/∂a is 0 there, also at a = 0, where the formula reads 0 · ∞. And at a = 0 with
-    b > 0, y stays 0 however b moves: ∂y/∂b is 0 there, where the formula reads 0 · -∞.
+    At b = 0, y is 1 whatever a is, so ∂y/∂a is 0, also at a = 0, where the formula reads 0 · ∞. At a = 0 and b ≥ 0
+    ∂y/∂b is taken as 0, where the formula reads 0 · -∞. Both are torch's choice.
+
+    Raises:
+        DTypeError: a negative power of integers, which is no integer.
+
+    Example:
+        >>> y, (rule_a, rule_b) = power(np.array([2.0, 3.0]), np.array(3.0))
+        >>> y.tolist(), rule_a(np.ones(2)).tolist()
+        ([8.0, 27.0], [12.0, 27.0])
     """
+    if a.dtype.kind != "f" and (b < 0).any():
+        raise DTypeError(f"power: a negative power of {a.dtype} is no {a.dtype}; convert it first, as by x.float()")
     of_a, of_b = a.shape, b.shape
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         y = elementwise(np.power, a, b)
 
-    def rule_b(dy: Array) -> Array:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return unbroadcast(dy * np.where((a == 0) & (b >= 0), 0, y * np.log(a)), of_b)
-
     def rule_a(dy: Array) -> Array:
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            return unbroadcast(dy * np.where(b == 0, 0, b * np.power(a, b - 1)), of_a)
+        slope = dy * (b * np.power(a, b - b.dtype.type(1)))
+        return unbroadcast(np.where(b == 0, b.dtype.type(0), slope), of_a)
+
+    def rule_b(dy: Array) -> Array:
+        slope = dy * (y * np.log(a))
+        return unbroadcast(np.where((a == 0) & (b >= 0), a.dtype.type(0), slope), of_b)
 
     return y, (rule_a, rule_b)
 
 
+def remainder(a: Array, b: Array) -> Result:
+    """Return y = a - b⌊a/b⌋, of the sign of b: ∂y/∂a = 1, ∂y/∂b = -⌊a/b⌋ between the jumps."""
+    of_a, of_b = a.shape, b.shape
+    with np.errstate(divide="ignore", invalid="ignore"):
+        y = elementwise(np.remainder, a, b)
+    return y, (lambda dy: unbroadcast(dy, of_a), lambda dy: unbroadcast(-dy * np.floor(a / b), of_b))
+
+
+def floor_divide(a: Array, b: Array) -> Result:
+    """Return y = ⌊a/b⌋, which moves in jumps: no gradient flows."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return elementwise(np.floor_divide, a, b), (None, None)
+
+
 def negative(a: Array) -> Result:
-    """y = -a: ∂y/∂a = -1."""
+    """Return y = -a: ∂y/∂a = -1."""
     return -a, (lambda dy: -dy,)
 
 
+def absolute(a: Array) -> Result:
+    """Return y = |a|: ∂y/∂a = sign(a), and 0 at 0: the middle of the slopes -1 and 1 that meet there."""
+    return np.abs(a), (lambda dy: dy * np.sign(a),)
+
+
 def exp(a: Array) -> Result:
-    """y = eᵃ: ∂y/∂a = eᵃ = y. Keeps the output, not the input."""
+    """Return y = eᵃ: ∂y/∂a = eᵃ = y. Keeps the output, not the input."""
     with np.errstate(over="ignore"):
         y = np.exp(a)
     return y, (lambda dy: dy * y,)
 
 
 def log(a: Array) -> Result:
-    """y = ln a: ∂y/∂a = 1/a. Zero gives -inf, a negative number nan."""
+    """Return y = ln a: a = eʸ, so ∂a/∂y = a and ∂y/∂a = 1/a. Zero gives -inf, a negative number nan."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.log(a), (lambda dy: dy / a,)
 
 
 def sqrt(a: Array) -> Result:
-    """y = √a: y² = a, so 2y ∂y = ∂a and ∂y/∂a = 1/(2y). Keeps the output."""
+    """Return y = √a: a = y², so ∂a/∂y = 2y and ∂y/∂a = 1/(2y). Keeps the output."""
     with np.errstate(invalid="ignore"):
         y = np.sqrt(a)
     return y, (lambda dy: dy / (2 * y),)
 
 
-def absolute(a: Array) -> Result:
-    """y = |a|: ∂y/∂a = sign(a), and 0 at 0: the middle of the slopes -1 and 1 that meet there."""
-    return np.abs(a), (lambda dy: dy * np.sign(a),)
-
-
 def sin(a: Array) -> Result:
-    """y = sin a: ∂y/∂a = cos a."""
-    return np.sin(a), (lambda dy: dy * np.cos(a),)
+    """Return y = sin a: ∂y/∂a = cos a."""
+    with np.errstate(invalid="ignore"):
+        return np.sin(a), (lambda dy: dy * np.cos(a),)
 
 
 def cos(a: Array) -> Result:
-    """y = cos a: ∂y/∂a = -sin a."""
-    return np.cos(a), (lambda dy: -dy * np.sin(a),)
+    """Return y = cos a: ∂y/∂a = -sin a."""
+    with np.errstate(invalid="ignore"):
+        return np.cos(a), (lambda dy: -dy * np.sin(a),)
 
 
 def tanh(a: Array) -> Result:
-    """y = tanh a = sinh a / cosh a: ∂y/∂a = (cosh² a - sinh² a) / cosh² a = 1 - y². Keeps the output."""
+    """Return y = sinh a / cosh a: ∂y/∂a = (cosh² a - sinh² a) / cosh² a = 1 - y². Keeps the output."""
     y = np.tanh(a)
     return y, (lambda dy: dy * (1 - y * y),)
 
 
 def maximum(a: Array, b: Array) -> Result:
-    """y = max(a, b): the gradient goes to the larger. Where both are equal each gets half, as torch has it."""
+    """Return y = max(a, b): the gradient goes to the larger. Where both are equal each gets half, as in torch.
+
+    Example:
+        >>> y, (rule_a, rule_b) = maximum(np.array([1.0, 2.0, 3.0]), np.array(2.0))
+        >>> rule_a(np.ones(3)).tolist(), rule_b(np.ones(3)).tolist()
+        ([0.0, 0.5, 1.0], 1.5)
+    """
     of_a, of_b = a.shape, b.shape
     y = elementwise(np.maximum, a, b)
-    return y, (lambda dy: unbroadcast(_share(dy, a, b, y), of_a), lambda dy: unbroadcast(_share(dy, b, a, y), of_b))
+    return y, (
+        lambda dy: unbroadcast(dy * _share(a > b, a == b, dy), of_a),
+        lambda dy: unbroadcast(dy * _share(b > a, a == b, dy), of_b),
+    )
 
 
 def minimum(a: Array, b: Array) -> Result:
-    """y = min(a, b): the gradient goes to the smaller. Where both are equal each gets half, as torch has it."""
+    """Return y = min(a, b): the gradient goes to the smaller. Where both are equal each gets half, as in torch."""
     of_a, of_b = a.shape, b.shape
     y = elementwise(np.minimum, a, b)
-    return y, (lambda dy: unbroadcast(_share(dy, a, b, y), of_a), lambda dy: unbroadcast(_share(dy, b, a, y), of_b))
+    return y, (
+        lambda dy: unbroadcast(dy * _share(a < b, a == b, dy), of_a),
+        lambda dy: unbroadcast(dy * _share(b < a, a == b, dy), of_b),
+    )
 
 
-def _share(dy: Array, chosen: Array, other: Array, y: Array) -> Array:
-    """dy where `chosen` alone was taken, half of it where `other` is equal, else 0."""
-    weight = (chosen == y).astype(dy.dtype)
-    weight[np.broadcast_to(chosen == other, weight.shape)] = 0.5
-    return dy * weight
+def _share(taken: Array, equal: Array, dy: Array) -> Array:
+    """Return 1 where this input was taken, ½ where both are equal, else 0; nan is neither."""
+    share: Array = taken + dy.dtype.type(0.5) * equal
+    return share
 
 
-def clamp(a: Array, *, minimum: float | None = None, maximum: float | None = None) -> Result:
-    """y = a moved into [minimum, maximum]: ∂y/∂a is 1 inside and at the ends, 0 where a was moved."""
-    y = np.clip(a, minimum, maximum)
-    return y, (lambda dy: dy * (y == a),)
+def clamp(a: Array, *, low: float | None = None, high: float | None = None) -> Result:
+    """Return a moved into [low, high]: ∂y/∂a is 1 inside and at the ends, 0 where a was moved.
+
+    Example:
+        >>> y, (rule,) = clamp(np.array([-2.0, 0.5, 1.0]), low=0.0, high=1.0)
+        >>> y.tolist(), rule(np.ones(3)).tolist()
+        ([0.0, 0.5, 1.0], [0.0, 1.0, 1.0])
+    """
+    y = np.clip(a, low, high)
+    inside = y == a
+    return y, (lambda dy: dy * inside,)
 
 
-def cast(a: Array, *, dtype: np.dtype) -> Result:
-    """y = a in another element type; the gradient is cast back."""
+def copy(a: Array) -> Result:
+    """Return y = a in memory of its own: ∂y/∂a = 1."""
+    return a.copy(), (lambda dy: dy,)
+
+
+def cast(a: Array, *, dtype: "np.dtype[Any]") -> Result:
+    """Return y = a in another element type; the gradient is cast back."""
     of_a = a.dtype
-    return a.astype(dtype), (lambda dy: dy.astype(of_a),)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return a.astype(dtype), (lambda dy: dy.astype(of_a),)
