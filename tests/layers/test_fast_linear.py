@@ -4,9 +4,18 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from groundup.layers import fast_linear
 from groundup.layers.fast_linear import N_EXACT, BFloat16Linear, Float16Linear, RefinedLinear, TransposedLinear
 
 SHAPES = [(96, 40), (40, 96), (64, 64)]
+
+
+@pytest.fixture(params=[True, False], ids=["bfloat16", "no bfloat16"])
+def processor(request, monkeypatch):
+    """Make the layers believe that the processor has bfloat16 instructions, where it has, and that it has none."""
+    if request.param and not fast_linear.has_bfloat16():
+        pytest.skip("this processor multiplies no bfloat16")
+    monkeypatch.setattr(fast_linear, "has_bfloat16", lambda: request.param)
 
 
 def parts(n_out, n_in, n_rows):
@@ -24,7 +33,7 @@ def product(x, weight, bias, then):
 @pytest.mark.parametrize("has_bias", [True, False])
 @pytest.mark.parametrize("n_rows", [1, 5])
 @pytest.mark.parametrize(("n_out", "n_in"), SHAPES)
-def test_products(n_out, n_in, n_rows, has_bias, then):
+def test_products(n_out, n_in, n_rows, has_bias, then, processor):
     weight, bias, x = parts(n_out, n_in, n_rows)
     bias = bias if has_bias else None
     # Of numbers up to 40: float32 sums of 96 terms; then what one rounding of the result costs in each format, half a
