@@ -162,6 +162,46 @@ def test_padding_behind_a_text_changes_nothing_with_or_without_its_mask(model):
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("name", list(ALL))
+def test_one_position_of_each_row_is_that_of_all(name, fused):
+    """Alone, behind a cache, in rows that hold differently many, and under masks of every shape."""
+    model, tokens, only = build(ALL[name], fused=fused), random_tokens(3, 12), torch.tensor([6, 0, 3])
+
+    def check(**given):
+        whole, part = (given | {"cache": made() if (made := given.get("cache")) else None} for _ in range(2))
+        expected = model.hidden_states(tokens[:, 5:], **whole)
+        found = model.hidden_states(tokens[:, 5:], **part, only=only)
+        assert (found[:, 0] - expected[torch.arange(3), only]).abs().max() <= EXACT
+        if part["cache"] is not None:  # the last block has appended all positions all the same
+            assert torch.equal(part["cache"].keys, whole["cache"].keys)
+
+    def held(lengths):
+        cache = model.new_cache(3)
+        model(tokens[:, :5], cache=cache)
+        cache.truncate(lengths)
+        return cache
+
+    generator = torch.Generator().manual_seed(3)
+    check()
+    for shape in ((7, 7), (3, 1, 1, 7), (1, 1, 7, 7), (3, 1, 7, 7)):
+        check(mask=torch.rand(shape, generator=generator) < 0.7)
+    for lengths in ([5, 5, 5], [2, 5, 0]):
+        check(cache=lambda lengths=lengths: held(lengths))
+        check(cache=lambda lengths=lengths: held(lengths), mask=torch.rand(3, 1, 7, 12, generator=generator)[
+            ..., : max(lengths) + 7] < 0.7)  # fmt: skip
+
+
+@torch.no_grad()
+def test_the_last_block_widens_only_the_positions_that_are_wanted(model):
+    seen = []
+    for block in model.blocks:
+        block.feed_forward.register_forward_hook(lambda module, given, out: seen.append(given[0].shape[1]))
+    model.hidden_states(random_tokens(2, 9), only=torch.tensor([8, 3]))
+    assert seen == [9, 1]
+
+
+@torch.no_grad()
 def test_a_mask_and_a_cache_work_together(model):
     tokens = random_tokens(2, 9)
     mask = torch.ones(2, 1, 1, 9, dtype=torch.bool)

@@ -28,10 +28,11 @@ def prefill(model: GPT, windows: Sequence[Tensor], cache: KVCache | None = None)
     """
     lengths = [len(window) for window in windows]
     tokens = pad_sequence(list(windows), batch_first=True)  # [B, T]
-    hidden = model.hidden_states(tokens, cache=cache)  # [B, T, D]
+    last = torch.tensor(lengths, device=tokens.device) - 1
+    hidden = model.hidden_states(tokens, cache=cache, only=last)  # [B, 1, D]
     if cache is not None:
         cache.truncate(lengths)
-    return hidden[torch.arange(len(windows)), torch.tensor(lengths) - 1]
+    return hidden[:, 0]
 
 
 def decode_step(model: GPT, tokens: Tensor, cache: KVCache) -> Tensor:

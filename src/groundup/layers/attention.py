@@ -232,6 +232,7 @@ class MultiHeadAttention(nn.Module):
         is_causal: bool = False,
         rotation: Callable[[Tensor], Tensor] | None = None,
         cache: LayerCache | None = None,
+        only: Tensor | None = None,
     ) -> Tensor:
         """Return what each position of `x` gathered: [B, T, D] -> [B, T, D].
 
@@ -242,6 +243,8 @@ class MultiHeadAttention(nn.Module):
             is_causal: hide the future, in addition to the mask.
             rotation: turns queries and keys by their positions (`RotaryPositions`).
             cache: keeps the keys and values of earlier calls; the new ones are appended.
+            only: the one position of each row that is wanted, int64 [B]: the result is [B, 1, D]. `mask` is then that
+                of these queries, causality included.
         """
         if self.joined is None:
             source = x if context is None else context
@@ -256,6 +259,8 @@ class MultiHeadAttention(nn.Module):
             q, k = rotation(q), rotation(k)
         if cache is not None:
             k, v = cache.append(k, v)  # S grows by what is cached
+        if only is not None:
+            q = torch.take_along_dim(q, only[:, None, None, None], dim=2)  # [B, H, 1, K]
         attend = fused_attention if self.fused else scaled_dot_product_attention
         heads = attend(q, k, v, mask=mask, is_causal=is_causal, dropout=self.dropout, training=self.training)
         out: Tensor = self.output(combine_heads(heads))  # [B, T, D]

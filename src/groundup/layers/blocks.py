@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from groundup.configs.model import Activation
@@ -22,23 +23,27 @@ Layer = Callable[[Tensor], Tensor]
 """Anything that maps [B, T, D] to [B, T, D]."""
 
 
-def residual(x: Tensor, sublayer: Layer, *, norm: Layer, dropout: Layer, order: NormOrder) -> Tensor:
+def residual(
+    x: Tensor, sublayer: Layer, *, norm: Layer, dropout: Layer, order: NormOrder, only: Tensor | None = None
+) -> Tensor:
     """Return `x` plus what `sublayer` makes of it, normalized before or after.
 
     post: norm(x + dropout(sublayer(x))), the 2017 Transformer (Vaswani et al., sections 3.1 and 5.4).
     pre: x + dropout(sublayer(norm(x))), GPT-2: the sum is never normalized, so gradients pass it unchanged.
 
+    With `only`, one position of each row (int64 [B]), the sublayer reads all of x [B, T, D] and returns [B, 1, D].
+
     Example:
-        >>> import torch
         >>> halve, keep = (lambda x: x / 2), nn.Identity()
         >>> residual(torch.ones(2), lambda x: 2 * x, norm=halve, dropout=keep, order="pre").tolist()  # 1 + 2 · 1/2
         [2.0, 2.0]
         >>> residual(torch.ones(2), lambda x: 2 * x, norm=halve, dropout=keep, order="post").tolist()  # (1 + 2) / 2
         [1.5, 1.5]
     """
+    kept = x if only is None else torch.take_along_dim(x, only[:, None, None], dim=1)
     if order == "pre":
-        return x + dropout(sublayer(norm(x)))
-    return norm(x + dropout(sublayer(x)))
+        return kept + dropout(sublayer(norm(x)))
+    return norm(kept + dropout(sublayer(x)))
 
 
 class GPTBlock(nn.Module):
@@ -59,7 +64,6 @@ class GPTBlock(nn.Module):
         fused: use torch's kernels; False uses the formulas written out in this room.
 
     Example:
-        >>> import torch
         >>> GPTBlock(d_model=8, n_heads=2, d_ff=32)(torch.ones(1, 3, 8)).shape
         torch.Size([1, 3, 8])
     """
@@ -105,13 +109,15 @@ class GPTBlock(nn.Module):
         is_causal: bool = True,
         rotation: Callable[[Tensor], Tensor] | None = None,
         cache: LayerCache | None = None,
+        only: Tensor | None = None,
     ) -> Tensor:
-        """Return the block's output [B, T, D]; the arguments are those of `MultiHeadAttention`."""
+        """Return the block's output [B, T, D], or [B, 1, D] with `only`; the arguments are `MultiHeadAttention`'s."""
         add = partial(residual, dropout=self.dropout, order=self.norm_order)
         x = add(
             x,
-            lambda h: self.attention(h, mask=mask, is_causal=is_causal, rotation=rotation, cache=cache),
+            lambda h: self.attention(h, mask=mask, is_causal=is_causal, rotation=rotation, cache=cache, only=only),
             norm=self.attention_norm,
+            only=only,
         )
         return add(x, self.feed_forward, norm=self.feed_forward_norm)
 
@@ -131,7 +137,6 @@ class EncoderBlock(nn.Module):
         fused: use torch's kernels; False uses the formulas written out in this room.
 
     Example:
-        >>> import torch
         >>> from groundup.layers.masks import padding_mask
         >>> block = EncoderBlock(d_model=8, n_heads=2, d_ff=32)
         >>> block(torch.ones(2, 3, 8), mask=padding_mask(torch.tensor([3, 2]), 3)).shape
@@ -181,7 +186,6 @@ class DecoderBlock(nn.Module):
         fused: use torch's kernels; False uses the formulas written out in this room.
 
     Example:
-        >>> import torch
         >>> block = DecoderBlock(d_model=8, n_heads=2, d_ff=32)
         >>> block(torch.ones(1, 3, 8), torch.ones(1, 5, 8)).shape
         torch.Size([1, 3, 8])

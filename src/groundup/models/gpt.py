@@ -89,8 +89,19 @@ class GPT(nn.Module):
         """
         return self.project(self.hidden_states(tokens, cache=cache, mask=mask))
 
-    def hidden_states(self, tokens: Tensor, *, cache: KVCache | None = None, mask: Tensor | None = None) -> Tensor:
-        """Return what `project` turns into logits, after the final norm: [B, T] -> [B, T, D]. See `forward`."""
+    def hidden_states(
+        self,
+        tokens: Tensor,
+        *,
+        cache: KVCache | None = None,
+        mask: Tensor | None = None,
+        only: Tensor | None = None,
+    ) -> Tensor:
+        """Return what `project` turns into logits, after the final norm: [B, T] -> [B, T, D]. See `forward`.
+
+        With `only`, one position of each row (int64 [B], counted in `tokens`), the result is [B, 1, D]: of the last
+        block the keys and values of all positions are computed, and the rest for these alone.
+        """
         T = tokens.shape[1]
         held = 0 if cache is None else cache.longest
         if held + T > self.config.context_length:
@@ -107,7 +118,10 @@ class GPT(nn.Module):
         mask, is_causal = _causality(T, held + T, offset, mask, tokens.device)
         for i, block in enumerate(self.blocks):
             layer_cache = None if cache is None else cache.layer(i)
-            x = block(x, mask=mask, is_causal=is_causal, rotation=rotation, cache=layer_cache)
+            here = only if i == len(self.blocks) - 1 else None
+            if here is not None:
+                mask, is_causal = _mask_at(here, held + T, offset, mask, is_causal=is_causal), False
+            x = block(x, mask=mask, is_causal=is_causal, rotation=rotation, cache=layer_cache, only=here)
         if cache is not None:
             cache.advance(T)
         hidden: Tensor = self.final_norm(x)
@@ -197,3 +211,11 @@ def _causality(
     if isinstance(offset, int) and (T == S or (mask is None and (offset == 0 or T == 1))):
         return mask, True
     return combine_masks(causal_mask(T, S, offset=offset, device=device), mask), False
+
+
+def _mask_at(only: Tensor, S: int, offset: int | Tensor, mask: Tensor | None, *, is_causal: bool) -> Tensor | None:
+    """Return the rows of the mask, [B, 1, 1, S], of one query in each row of the batch; causality is in it."""
+    if mask is not None and mask.shape[-2] > 1:
+        mask = mask if mask.ndim == 4 else mask.expand(len(only), 1, *mask.shape[-2:])
+        mask = torch.take_along_dim(mask, only[:, None, None, None], dim=2)
+    return combine_masks(causal_mask(1, S, offset=only + offset) if is_causal else None, mask)
