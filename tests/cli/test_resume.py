@@ -23,13 +23,16 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 def test_a_run_that_is_done_says_so_and_changes_nothing(run: Run, capsys: pytest.CaptureFixture[str]):
-    before = (run.path / "config.json").read_bytes()
+    def state() -> dict[str, int]:
+        return {str(path): path.stat().st_mtime_ns for path in run.path.rglob("*") if path.name != ".lock"}
+
+    before = state()
     assert main(["resume", str(run.path)]) == 0
-    said = capsys.readouterr().out
-    assert "nothing is left to do: the run ended at step 12" in said
-    assert "changed" not in said
-    assert (run.path / "config.json").read_bytes() == before
-    assert not run.history.exists()
+    said = capsys.readouterr().out.splitlines()
+    assert state() == before
+    assert len(said) == 3
+    assert said[0].startswith(f"nothing is left to do: {run.path} ended at step 12: loss ")
+    assert said[1] == f"to go on all the same: groundup resume {run.path} --training.steps, above 12"
 
 
 def test_more_steps_are_stated(run: Run, capsys: pytest.CaptureFixture[str]):
@@ -54,7 +57,10 @@ def test_more_steps_are_stated(run: Run, capsys: pytest.CaptureFixture[str]):
 def test_what_cannot_be_is_refused_in_one_line(
     run: Run, capsys: pytest.CaptureFixture[str], arguments: list[str], found: str
 ):
-    assert found in refused(capsys, str(run.path), *arguments)
+    assert main(["resume", str(run.path), *arguments]) == 2
+    said = capsys.readouterr()
+    assert found in said.err
+    assert (said.err.count("\n"), said.out) == (1, ""), "refused first, not after a page"
 
 
 def test_the_run_comes_first(run: Run, capsys: pytest.CaptureFixture[str]):

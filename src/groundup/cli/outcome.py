@@ -10,6 +10,13 @@ def finish(outcome: Outcome) -> int:
     figures = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in outcome.metrics.items())
     early = f" (stopped early; best weights are of step {outcome.best_step})" if outcome.stopped_early else ""
     path = outcome.run.path
+    if outcome.was_over:
+        print(f"nothing is left to do: {path} ended at step {outcome.step:,}{early}: {figures}")
+        more = f"--training.steps, above {outcome.n_steps}"
+        if outcome.stopped_early:
+            more = "--training.evaluation.patience, more than it had"
+        print(f"to go on all the same: groundup resume {path} {more}\nnext: groundup generate {path}")
+        return 0
     print(f"done in {outcome.seconds:,.0f} s after {outcome.step:,} steps{early}: {figures}")
     print(f"loss curve: {outcome.run.loss_curve}\nnext: groundup generate {path}\n      groundup evaluate {path}")
     return 0

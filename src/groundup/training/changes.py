@@ -25,6 +25,7 @@ FIXED = {
 }
 """What cannot change, by the beginning of its path, and why."""
 _NO_EFFECT = ("training.log_every", "training.checkpoints.", "training.evaluation.", "training.health.watch_every")
+_OPEN = {"training.precision": "auto", "training.compute.threads": None, "training.compute.linear": "auto"}
 _LAST_BITS = ("training.batch_size", "training.accumulation_steps", "training.device", "training.compute.")
 
 
@@ -87,6 +88,16 @@ def check_options(arguments: Sequence[str]) -> None:
             )
 
 
+def reopens(changes: Changes) -> bool:
+    """Tell whether something about how to compute, which was given, is now left open: it is measured anew then.
+
+    Example:
+        >>> reopens({"training.precision": ("float32", "auto")}), reopens({"training.precision": ("auto", "float32")})
+        (True, False)
+    """
+    return any(path in _OPEN and new == _OPEN[path] for path, (_, new) in changes.items())
+
+
 def describe_changes(changes: Changes, before: RunConfig, after: RunConfig, *, step: int) -> str:
     """Return one line: what changes from `step` on, and what follows for the learning rate and the results.
 
@@ -101,6 +112,8 @@ def describe_changes(changes: Changes, before: RunConfig, after: RunConfig, *, s
     rates = [learning_rate(step, config.training) for config in (before, after)]
     if rates[0] != rates[1]:
         line += f"; the next learning rate is {rates[1]:.4g} instead of {rates[0]:.4g}"
+    if reopens(changes):
+        line += "; how to compute is measured anew"
     steering = "training.evaluation.patience"  # it decides where the run ends, and so which weights are the last
     if all(path.startswith(_NO_EFFECT) and path != steering for path in changes):
         line += "; the weights will be the same"

@@ -1,7 +1,6 @@
 """Language model runs: begin one, go on with one, also with stated changes."""
 
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,21 +14,21 @@ from groundup.training.bands import BandWatch
 from groundup.training.changes import (
     check_changes,
     describe_changes,
-    earlier_configs,
     find_changes,
     record_changes,
+    reopens,
 )
-from groundup.training.compute import cpu_threads, settle
+from groundup.training.compute import RECORD, cpu_threads, settle
 from groundup.training.devices import choose_device
 from groundup.training.loop import Outcome, fit
+from groundup.training.lost_record import by_reference, lacks_record
 from groundup.training.metrics import set_damaged_lines_aside
 from groundup.training.one_report import one_report
 from groundup.training.preparation import Prepared, build_model, build_task, prepare_data
 from groundup.training.progress import say
 from groundup.training.run_folder import Run
 from groundup.training.run_lock import locked
-from groundup.training.state import PARTS, read_training
-from groundup.weights.checkpoint import load_checkpoint, newest_checkpoint
+from groundup.training.standing import check_place, ended
 
 
 def start(config: RunConfig, folder: Path, *, console: Console | None = None) -> Outcome:
@@ -59,6 +58,8 @@ def start(config: RunConfig, folder: Path, *, console: Console | None = None) ->
 def resume(folder: Path, *, config: RunConfig | None = None, console: Console | None = None) -> Outcome:
     """Go on with a run from its newest intact checkpoint, or from the beginning if it has none.
 
+    A run that has ended is left as it is: the outcome says so (`Outcome.was_over`).
+
     Args:
         folder: the run.
         config: how to go on. Where it differs from the run's own, the change is shown, recorded in history.jsonl, and
@@ -75,7 +76,10 @@ def resume(folder: Path, *, config: RunConfig | None = None, console: Console | 
         run = Run.open(folder)
         before = run.read_config(RunConfig)
         after = before if config is None else config
-        check_changes(find_changes(before, after), after)
+        changes = find_changes(before, after)
+        check_changes(changes, after)
+        if not changes and (outcome := ended(run, after)) is not None:
+            return outcome
         lost = set_damaged_lines_aside(run.metrics)
         if lost:
             say(console, lost)
@@ -94,46 +98,31 @@ def _train(run: Run, config: RunConfig, console: Console) -> Outcome:
 
 
 def _prepare_and_fit(run: Run, config: RunConfig, console: Console) -> Outcome:
-    def report(line: str) -> None:
-        say(console, line)
+    page: list[str] = []  # shown when nothing refuses any more: what a resume may still find is its checkpoints damaged
 
+    def report(line: str) -> None:
+        page.append(line) if run.checkpoint_steps() else say(console, line)
+
+    changes = find_changes(run.read_config(RunConfig), config)
+    step = check_place(run, changes, config)
     device = choose_device(config.training.device)  # a wrong one is known before any text is read
-    prepared = prepare_data(run, config.data, report=report)
+    prepared = prepare_data(run, config.data, report=lambda line: say(console, line))
     model = build_model(config.model, prepared.tokenizer, seed=config.training.seed)
     task = build_task(config, prepared)
     for line in describe(run, config, prepared, model, device):
         report(line)
-    run = _change(run, config, report)
-    training = settle(config.training, model, task, device=device, run=run.path, report=report)
+    training = config.training
+    if lacks_record(run) and not reopens(changes):
+        training = by_reference(run, training, device, report)
+    if changes and step is not None:
+        report(describe_changes(changes, run.read_config(RunConfig), config, step=step))
+        run = record_changes(run, changes, step=step)
+        if reopens(changes):
+            (run.path / RECORD).unlink(missing_ok=True)  # history.jsonl has what it said
+    training = settle(training, model, task, device=device, run=run.path, report=report)
     with cpu_threads(training.compute.threads):  # around all of it: checkpoints tell the number of threads
         expected = BandWatch(replace(config, training=training))
-        return fit(model, task, training, run, console=console, expected=expected)
-
-
-def _change(run: Run, after: RunConfig, report: Callable[[str], None]) -> Run:
-    """State and record how `after` differs from the run's config, if it does; return the run with that config."""
-    before = run.read_config(RunConfig)
-    changes = find_changes(before, after)
-    newest = newest_checkpoint(run.checkpoints, only=PARTS) if changes else None
-    if not changes or (newest is None and run.checkpoint_steps()):  # all are damaged: `fit` will say so
-        return run
-    step, patience = 0, after.training.evaluation.patience
-    if newest is not None:
-        found = load_checkpoint(newest, only=("training",))
-        told = read_training(found, newest, config=run.config, earlier=lambda: earlier_configs(run))
-        step = told["step"]
-        if after.training.steps <= step:
-            raise InputError(
-                f"expected training.steps above the {step} that {run.path} has taken, found {after.training.steps}: "
-                "raise it, nothing is left to change"
-            )
-        if patience is not None and told["stopping"]["n_since_best"] >= patience:
-            raise InputError(
-                f"expected training.evaluation.patience above the {told['stopping']['n_since_best']} evaluations "
-                f"without a new best that ended {run.path}, found {patience}: raise it"
-            )
-    report(describe_changes(changes, before, after, step=step))
-    return record_changes(run, changes, step=step)
+        return fit(model, task, training, run, console=console, expected=expected, page=page)
 
 
 def describe(run: Run, config: RunConfig, prepared: Prepared, model: GPT, device: torch.device) -> list[str]:

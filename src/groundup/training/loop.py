@@ -1,6 +1,6 @@
 """`fit`: the one training loop. A step, an evaluation now and then, a checkpoint now and then, until done."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +55,8 @@ class Outcome:
     """Steps that were left out because their loss or gradient was not finite."""
     stopped_early: bool = False
     """Patience ended it: the model holds the best weights."""
+    was_over: bool = False
+    """Nothing was left to do: the run had ended before, and is as it was."""
 
 
 def fit(
@@ -65,6 +67,7 @@ def fit(
     *,
     console: Console | None = None,
     expected: Expected | None = None,
+    page: Sequence[str] = (),
 ) -> Outcome:
     """Train `model` on `task`, in `run`, from its newest checkpoint if it has one.
 
@@ -79,6 +82,7 @@ def fit(
         run: where checkpoints and records go.
         console: where progress is shown. None: nowhere.
         expected: what the recipe expects of each evaluation. None: nothing.
+        page: lines to show first, once nothing stands in the way of training.
 
     Returns:
         How it ended. The model then holds the last weights, or with config.evaluation.patience the best ones.
@@ -90,7 +94,9 @@ def fit(
     device = choose_device(config.device)
     model.to(device).train()
     stepper = Stepper(model, task, config, device)
-    state = _restore(run, model, stepper.optimizer, EarlyStopping(config.evaluation.patience), console)
+    state, found = _restore(run, model, stepper.optimizer, EarlyStopping(config.evaluation.patience))
+    for line in (*page, *found):
+        say(console, line)
     tracker = Tracker(
         run,
         config,
@@ -123,9 +129,8 @@ def _restore(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     stopping: EarlyStopping,
-    console: Console | None,
-) -> TrainingState:
-    """Load the newest intact checkpoint, if the run has any; damaged ones are named and set aside."""
+) -> tuple[TrainingState, list[str]]:
+    """Load the newest intact checkpoint, if the run has any; return what was found too. Damaged ones are set aside."""
     damaged: dict[Path, InputError] = {}
     folder = newest_checkpoint(run.checkpoints, only=PARTS, on_damaged=damaged.__setitem__)
     if folder is None and damaged:
@@ -134,16 +139,16 @@ def _restore(
             f"expected an intact checkpoint in {run.checkpoints}, found only damaged ones; {path.name}: {error}"
         )
     if folder is None:
-        return TrainingState(stopping=stopping)
+        return TrainingState(stopping=stopping), []
     state = restore_state(folder, model, optimizer, stopping, config=run.config, earlier=lambda: earlier_configs(run))
-    for path, error in damaged.items():  # newer ones: the run will come by their steps again
-        say(console, f"{error}\n{path.name} was set aside as {set_aside(path).name}")
+    # Newer ones: the run will come by their steps again.
+    found = [f"{error}\n{path.name} was set aside as {set_aside(path).name}" for path, error in damaged.items()]
     if stopping.best_step is not None:
         run.mark_best(stopping.best_step, state.best_metrics)
-    say(console, f"going on from {folder}")
-    if found := differences(state.environment, environment(next(model.parameters()).device)):
-        say(console, found)
-    return state
+    found.append(f"going on from {folder}")
+    if differs := differences(state.environment, environment(next(model.parameters()).device)):
+        found.append(differs)
+    return state, found
 
 
 @contextmanager
