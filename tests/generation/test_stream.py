@@ -58,8 +58,8 @@ class Reciter(torch.nn.Module):
         self.token_embedding = torch.nn.Embedding(300, 1)
         self.ids, self.n_prompt = ids, n_prompt
 
-    def hidden_states(self, tokens: torch.Tensor, *, cache: None = None) -> torch.Tensor:
-        return torch.arange(tokens.shape[1]).expand_as(tokens)[..., None]  # [B, T, 1]: the position
+    def hidden_states(self, tokens: torch.Tensor, *, only: torch.Tensor, cache: None = None) -> torch.Tensor:
+        return only[:, None, None]  # [B, 1, 1]: the position
 
     def project(self, hidden: torch.Tensor) -> torch.Tensor:
         logits = torch.zeros(len(hidden), 300)
