@@ -4,7 +4,6 @@ Names, arguments and their order are those of torch.nn.functional. The mathemati
 the operations in ops/. Shapes: B batch, T query and S key positions, H heads, K head width, N rows, C classes.
 """
 
-import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -220,20 +219,23 @@ def scaled_dot_product_attention(
         generator: for dropout; by default the engine's.
 
     Example:
-        >>> q = k = Tensor([[[[0.0], [0.0]]]])
-        >>> scaled_dot_product_attention(q, k, Tensor([[[[2.0], [4.0]]]]), is_causal=True).tolist()
-        [[[[2.0], [3.0]]]]
+        >>> q = k = Tensor([[0.0], [0.0]])  # one head of one row
+        >>> scaled_dot_product_attention(q, k, Tensor([[2.0], [4.0]]), is_causal=True).tolist()
+        [[2.0], [3.0]]
     """
     if not 0 <= dropout_p <= 1:
         raise ValueError(f"scaled_dot_product_attention: dropout_p is {dropout_p}; it must be from 0 to 1")
-    mask = None if attn_mask is None else _plain(attn_mask)
-    if is_causal:
-        causal = np.tri(query.shape[-2], key.shape[-2], dtype=bool)
-        mask = causal if mask is None else mask & causal
-    if scale is not None:
-        query = query * (scale * math.sqrt(query.shape[-1]))  # the operation divides by √K
-    numbers = (generator or default_generator).numbers
-    return apply(attending.attention, query, key, value, mask=mask, p=dropout_p, generator=numbers)
+    return apply(
+        attending.attention,
+        query,
+        key,
+        value,
+        scale=scale,
+        mask=None if attn_mask is None else _plain(attn_mask),
+        is_causal=is_causal,
+        dropout_p=dropout_p,
+        generator=(generator or default_generator).numbers,
+    )
 
 
 def cross_entropy(
