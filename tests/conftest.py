@@ -5,8 +5,14 @@ import os
 import shutil
 import tempfile
 
+from hypothesis import settings
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported, here and in the commands that tests run
 if "GROUNDUP_CACHE" not in os.environ:  # what tests measure or download is not what the user's runs should find
     cache = tempfile.mkdtemp(prefix="groundup-tests-")
     os.environ["GROUNDUP_CACHE"] = cache
     atexit.register(shutil.rmtree, cache, ignore_errors=True)
+
+# A busy machine makes any example slow; what a test asserts does not depend on it.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
