@@ -20,6 +20,8 @@ LITTLE_WORK = 10**7
 """Parameters · targets of a micro-batch below which calls cost more than arithmetic: about a millisecond of it."""
 WORTH_IT = 1.08
 """A gain below it changes nothing: differences of 5 % come from the neighbours' load, and float32 needs no defence."""
+SURE = 1.5
+"""A gain below it is measured once more: a neighbour can slow one trial by as much, and the choice is kept for good."""
 ENOUGH = 0.3
 """Seconds of trials of one candidate; at least one, and the fastest counts, since disturbance only ever slows."""
 LONG = 1.0
@@ -37,6 +39,7 @@ def measured(config: TrainConfig, model: M, task: Task[M, B], batch: B) -> tuple
     One choice at a time, from what is certain to what is less so: bfloat16 if the processor multiplies it faster and
     neither loss nor gradient of the batch change by more than a batch's own noise; oneDNN's linears if float32 stayed;
     half as many threads, as long as that helps. A trial is a forward and backward pass of `batch`: no weight changes.
+    What wins by little has to win again, both in turn, the faster of each one's trials counting.
 
     Args:
         config: how to train; what it gives is kept.
@@ -57,7 +60,11 @@ def measured(config: TrainConfig, model: M, task: Task[M, B], batch: B) -> tuple
     first = best = trial(settings, model, task, batch)
 
     def take_if_faster(found: Trial) -> bool:
-        nonlocal best
+        nonlocal first, best
+        if found.seconds * WORTH_IT < best.seconds < found.seconds * SURE:
+            again = _faster(best, trial(best.config, model, task, batch))
+            first, best = (again if first is best else first), again
+            found = _faster(found, trial(found.config, model, task, batch))
         is_faster = found.seconds * WORTH_IT < best.seconds
         best = found if is_faster else best
         return is_faster
@@ -104,6 +111,10 @@ def trial(config: TrainConfig, model: M, task: Task[M, B], batch: B) -> Trial:
         model.train(mode)
         torch.set_num_threads(threads)
     return best
+
+
+def _faster(one: Trial, other: Trial) -> Trial:
+    return one if one.seconds <= other.seconds else other
 
 
 def agree(one: Trial, other: Trial) -> bool:
