@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from weakref import ref
 
 import numpy as np
+from numpy import ndarray
 
 from groundup.engine import changes
 from groundup.engine.errors import GradientError
@@ -48,6 +49,11 @@ class Node:
         self.shape = output.shape
         self.dtype = output.dtype
         self.retained: ref[Tensor] | None = None
+
+    def __reduce__(self) -> str:
+        raise GradientError(
+            f"a tensor made by '{self.name}' has a history, which cannot be copied or pickled; detach() it first"
+        )
 
     def __repr__(self) -> str:
         return f"<{self.name} node {self.number}, shape {list(self.shape)}>"
@@ -111,22 +117,23 @@ def apply(op: Operation, *inputs: "Tensor | Array", **settings: Any) -> "Tensor"
         settings: passed to the operation as they are.
     """
     arrays = []
+    needed = False
     for x in inputs:
-        if isinstance(x, np.ndarray):
+        if isinstance(x, ndarray):
             arrays.append(x)
         else:
             arrays.append(x.data)
+            needed = needed or x._requires_grad
             some = x
     data, rules = op(*arrays, **settings)
-    if type(data) is not np.ndarray:
-        data = np.asarray(data)  # NumPy turns an array without dimensions into a scalar
-    if not _mode.enabled:
+    if type(data) is not ndarray:
+        data = np.asarray(data)  # NumPy makes a scalar of an array without dimensions
+    if not needed or not _mode.enabled:
         return some._result(data, None)
     parents: list[Node | Tensor | None] = []
     kept: list[Rule | None] = []
-    needed = False
     for x, rule in zip(inputs, rules, strict=True):
-        if rule is None or isinstance(x, np.ndarray) or not x._requires_grad:
+        if rule is None or isinstance(x, ndarray) or not x._requires_grad:
             parents.append(None)
             kept.append(None)
         else:
@@ -134,8 +141,9 @@ def apply(op: Operation, *inputs: "Tensor | Array", **settings: Any) -> "Tensor"
                 _check_history(x, op.__name__)
             parents.append(x if x._node is None else x._node)
             kept.append(rule)
-            needed = True
-    return some._result(data, Node(op.__name__, parents, kept, data) if needed else None)
+    if not any(kept):
+        return some._result(data, None)
+    return some._result(data, Node(op.__name__, parents, kept, data))
 
 
 def backward(start: "Node | Tensor", gradient: Array, *, retain_graph: bool = False) -> None:
@@ -170,7 +178,7 @@ def backward(start: "Node | Tensor", gradient: Array, *, retain_graph: bool = Fa
                 if rule is None or parent is None:
                     continue
                 part = rule(dy)
-                if type(part) is not np.ndarray:
+                if type(part) is not ndarray:
                     part = np.asarray(part)
                 if not isinstance(parent, Node):
                     parent._accumulate(part, shared=part is dy or part.base is not None)
@@ -192,8 +200,8 @@ def _check_unchanged(node: Node) -> None:
         for array in changes.held_by(rule):
             if changes.changed_since(array, node.number):
                 raise GradientError(
-                    f"backward: '{node.name}' needs an array of shape {list(array.shape)} as it was, but it was "
-                    "changed in place afterwards; use an operation that makes a new tensor, or clone() before the change"
+                    f"backward: '{node.name}' needs an array of shape {list(array.shape)} as it was, but that "
+                    "was changed in place afterwards; use an operation that makes a new tensor, or clone() before"
                 )
 
 
@@ -202,6 +210,6 @@ def _check_history(x: "Tensor", name: str) -> None:
     if x._node is not None and changes.rewritten_since(x.data, x._node.number):
         raise GradientError(
             f"{name}: the tensor of shape {list(x.shape)} made by '{x._node.name}' was changed in place through "
-            "another one on the same memory, which its own history does not know; take the view again after the change, or "
-            "clone() before it"
+            "another one on the same memory, which its own history does not know; take the view again after the "
+            "change, or clone() before it"
         )

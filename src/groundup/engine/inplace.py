@@ -148,7 +148,8 @@ def _check_history(a: "Tensor", name: str) -> None:
         return
     if changes.owner_of(parent.data) is changes.owner_of(a.data):
         raise GradientError(
-            f"{name}: in-place change of a view of a leaf that requires a gradient; do it under no_grad() or on a clone()"
+            f"{name}: in-place change of a view of a leaf that requires a gradient; do it under no_grad(), or on a "
+            "clone()"
         )
 
 

@@ -17,6 +17,7 @@ Operand: TypeAlias = "Tensor | Array | float"
 """What may stand beside a tensor in arithmetic."""
 
 _NUMBERS = (int, float)  # a bool is an int
+_ARRAYS = (np.ndarray, np.generic)
 
 
 def cast(a: "Tensor", dtype: DType) -> "Tensor":
@@ -61,9 +62,9 @@ def matched(name: str, a: Any, b: Any) -> "tuple[Tensor | Array, Tensor | Array]
     if isinstance(a, _NUMBERS):
         dtype = for_scalar(a, b.data.dtype)
         return np.array(a, dtype), cast(b, dtype)
-    if isinstance(a, np.ndarray | np.generic):
+    if isinstance(a, _ARRAYS):
         a = b._result(np.asarray(a), None)
-    if isinstance(b, np.ndarray | np.generic):
+    if isinstance(b, _ARRAYS):
         b = a._result(np.asarray(b), None)
     try:
         same = a.data.dtype is b.data.dtype

@@ -20,9 +20,12 @@ Size = int | Sequence[int]
 """Sizes, or numbers of dimensions: one by one, or as one tuple or list."""
 
 
+_SEVERAL = (tuple, list)
+
+
 def sizes(given: tuple[Size, ...]) -> tuple[int, ...]:
     """Return sizes that were given one by one, or as one sequence, as a tuple."""
-    return tuple(given[0]) if len(given) == 1 and isinstance(given[0], Sequence) else given  # type: ignore[return-value]
+    return tuple(given[0]) if len(given) == 1 and isinstance(given[0], _SEVERAL) else given  # type: ignore[return-value]
 
 
 def plain_key(key: Any) -> Any:

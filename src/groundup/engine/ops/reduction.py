@@ -170,7 +170,10 @@ def reduced(name: str, a: Array, dim: Dim) -> tuple[int, ...]:
 
 def restored(dy: Array, axes: tuple[int, ...], keepdim: bool) -> Array:
     """Return dy with the reduced dimensions back, at size 1, so that it broadcasts against the input."""
-    return dy if keepdim else np.expand_dims(dy, axes)
+    if keepdim:
+        return dy
+    left = iter(dy.shape)
+    return dy.reshape([1 if axis in axes else next(left) for axis in range(dy.ndim + len(axes))])
 
 
 def count(a: Array, axes: tuple[int, ...]) -> int:
