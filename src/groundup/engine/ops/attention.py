@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from groundup.engine.errors import DTypeError, ShapeError
-from groundup.engine.ops.rules import Array, Result
+from groundup.engine.ops.rules import Array, Result, Rule
 
 
 def attention(
@@ -47,7 +47,7 @@ def attention(
     side by side in [B, T, H·K] are then no copy.
 
     Args:
-        q: queries.
+        q: queries. All three may come without H, or without B and H: one head of each row, or one alone.
         k: keys; with G < H each head of them serves H/G heads of queries in a row (Ainslie et al. 2023).
         v: values; their width may be another than K.
         scale: in place of 1/√K.
@@ -68,6 +68,9 @@ def attention(
         >>> attention(q, k, v, is_causal=True)[0].ravel().tolist()  # the first sees itself alone
         [2.0, 3.0]
     """
+    if q.ndim == k.ndim == v.ndim < 4:  # one head, or one head of one row
+        settings = {"scale": scale, "mask": mask, "is_causal": is_causal, "dropout_p": dropout_p}
+        return _with_heads(q, k, v, **settings, generator=generator)
     _check(q, k, v, mask)
     (B, H, T, K), (G, S) = q.shape, k.shape[1:3]
     R, factor = H // G, q.dtype.type(1 / math.sqrt(max(1, K)) if scale is None else scale)
@@ -105,6 +108,19 @@ def attention(
         return _summed(w if kept is None else w * kept, dy.reshape(y.shape))
 
     return y.reshape(B, H, T, -1), (rule_q, rule_k, rule_v)
+
+
+def _with_heads(*given: Array, **settings: Any) -> Result:
+    """Return attention of arrays with fewer than four dimensions, by way of dimensions of size 1 in front."""
+    missing = 4 - given[0].ndim
+    y, rules = attention(*(a.reshape((1,) * missing + a.shape) for a in given), **settings)
+    of_y, shapes = y.shape, [a.shape for a in given]
+
+    def narrow(rule: Rule, shape: tuple[int, ...]) -> Rule:
+        return lambda dy: rule(dy.reshape(of_y)).reshape(shape)
+
+    pairs = zip(rules, shapes, strict=True)
+    return y.reshape(of_y[missing:]), tuple(narrow(rule, shape) for rule, shape in pairs if rule is not None)
 
 
 def _kept(w: Array, p: float, generator: np.random.Generator) -> Array:
