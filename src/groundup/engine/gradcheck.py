@@ -145,7 +145,13 @@ def _pairs(function: Function, inputs: Sequence[Tensor], eps: float) -> list[tup
 def _values(function: Function, arrays: Sequence[Array]) -> list[Array]:
     """Return the outputs for these inputs, as they are now."""
     with no_grad():
-        return [y.data.copy() for y in _outputs(function, [Tensor(array) for array in arrays])]
+        outputs = _outputs(function, [Tensor(array) for array in arrays])
+    for i, y in enumerate(outputs):
+        if y.dtype.kind != "f":
+            raise DTypeError(
+                f"gradcheck: output {i} is {y.dtype}, which has no gradient; return tensors of floats only"
+            )
+    return [y.data.copy() for y in outputs]
 
 
 def _gradients(function: Function, inputs: Sequence[Tensor], weights: Sequence[Array]) -> list[Array]:
