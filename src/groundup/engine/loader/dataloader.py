@@ -109,7 +109,8 @@ class DataLoader:
             TypeError: a stream that does not know its length.
         """
         if not self._is_stream:
-            return len(self.batch_sampler or self.sampler)  # type: ignore[arg-type]
+            order: Any = self.sampler if self.batch_sampler is None else self.batch_sampler
+            return len(order)
         if not hasattr(self.dataset, "__len__"):
             raise TypeError(f"DataLoader: the stream {type(self.dataset).__name__} has no __len__, so neither has this")
         n, size = len(self.dataset), self.batch_size or 1
@@ -163,8 +164,12 @@ class _FromWorkers:
         self._ended: set[int] = set()
         # Closes when the loop is left by break or by an exception, and at the latest when the interpreter ends.
         self._finish = weakref.finalize(self, _nothing if keep else pool.close)
-        self._epoch = pool.begin_epoch(epoch)
-        self._ask_ahead()
+        try:
+            self._epoch = pool.begin_epoch(epoch)
+            self._ask_ahead()
+        except BaseException:
+            pool.close()
+            raise
 
     def __iter__(self) -> "_FromWorkers":
         return self

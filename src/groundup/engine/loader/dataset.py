@@ -210,7 +210,7 @@ def random_split(dataset: Dataset[T_co], lengths: Sequence[float], *, seed: int 
     """
     n = len(dataset)
     sizes = [int(length) for length in lengths]
-    if abs(sum(lengths) - 1) < 1e-6 and all(0 <= length <= 1 for length in lengths) and n != 1:
+    if any(isinstance(length, float) for length in lengths) and abs(sum(lengths) - 1) < 1e-6:
         sizes = [int(n * fraction) for fraction in lengths]
         for part in range(n - sum(sizes)):
             sizes[part % len(sizes)] += 1

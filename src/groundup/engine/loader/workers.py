@@ -109,9 +109,9 @@ def _serve(connection: Connection, blocks: dict[int, SharedMemory], number: int,
                 begun = True
                 fetch = start_fetching(recipe)
                 continue
-            answer = failed or ForkingPickler.dumps(_packed(fetch(rest[0]), blocks, *rest[1:]))
+            answer = failed or _message(_packed(fetch(rest[0]), blocks, *rest[1:]))
         except Exception as error:
-            answer = ForkingPickler.dumps(("error", _portable(error), traceback.format_exc()))
+            answer = _message(("error", _portable(error), traceback.format_exc()))
             if what == "epoch":
                 failed = answer  # told at the first fetch: what the loader reads are answers to those only
                 continue
@@ -142,6 +142,15 @@ def _packed(batch: Any, blocks: dict[int, SharedMemory], slot: int, name: str | 
     assert buffer is not None
     write(arrays, buffer)
     return "batch", skeleton, n_bytes, True
+
+
+def _message(answer: tuple[Any, ...]) -> Any:
+    """Return the bytes of an answer: made before anything is written, so that what cannot be sent can be told."""
+    try:
+        return ForkingPickler.dumps(answer)
+    except Exception as error:
+        error.add_note("raised while a batch was sent from a worker: it holds something that cannot be pickled")
+        raise
 
 
 def _portable(error: Exception) -> Exception | None:
