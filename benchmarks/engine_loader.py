@@ -132,7 +132,7 @@ def run(tiny):
                                  "x torch, turn by turn": "1" if who == "torch" else
                                  f"{statistics.median(ratios):.2f} ({spread})"})  # fmt: skip
     what = (
-        f"An epoch in shuffled batches of {BATCH}, {turns} turns each, in turn; torch on its own number of threads. Turns "
+        f"An epoch in shuffled batches of {BATCH}, {turns} turns each, in turn; torch with its own threads. Turns "
         "with workers contain their start (fork) and end. CPU s is that of the main process alone."
     )
     return {"what": what, "rows": rows}
