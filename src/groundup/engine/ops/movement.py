@@ -27,9 +27,11 @@ def reshape(a: Array, *, shape: tuple[int, ...]) -> Result:
         ((2, 3), (6,))
     """
     try:
-        y = a.reshape(shape)
+        y = None if min(shape, default=0) < -1 else a.reshape(shape)  # NumPy takes any negative number for -1
     except (ValueError, TypeError):
-        raise ShapeError(_cannot_reshape("reshape", a.shape, shape)) from None
+        y = None
+    if y is None:
+        raise ShapeError(_cannot_reshape("reshape", a.shape, shape))
     before = a.shape
     return y, (lambda dy: dy.reshape(before),)
 
@@ -202,6 +204,6 @@ def flip(a: Array, *, dims: int | tuple[int, ...]) -> Result:
         >>> flip(np.arange(3.0), dims=0)[0].tolist()
         [2.0, 1.0, 0.0]
     """
-    named = {one_dim("flip", dim, a.ndim) for dim in ((dims,) if isinstance(dims, int) else dims)}
+    named = {one_dim("flip", dim, a.ndim) for dim in (dims if isinstance(dims, (tuple, list)) else (dims,))}
     key = tuple(slice(None, None, -1 if dim in named else None) for dim in range(a.ndim))
     return a[key], (lambda dy: dy[key],)

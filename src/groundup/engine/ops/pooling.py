@@ -39,7 +39,8 @@ def max_pool2d(
         dx = np.zeros(image.shape, dy.dtype)
         is_left = np.ones(y.shape, bool)  # windows whose largest number has not been met yet
         for tap, d_tap in zip(taps(image, how), taps(dx, how), strict=True):
-            is_met = ~(tap < y) & is_left  # not tap == y: NaN is never equal
+            is_met = (tap == y) | (tap != tap)  # NaN, which nothing equals, is the largest of its window
+            is_met &= is_left
             is_left ^= is_met
             d_tap += dy * is_met
         return cropped(dx, how.padding)
