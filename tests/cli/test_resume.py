@@ -30,9 +30,9 @@ def test_a_run_that_is_done_says_so_and_changes_nothing(run: Run, capsys: pytest
     assert main(["resume", str(run.path)]) == 0
     said = capsys.readouterr().out.splitlines()
     assert state() == before
-    assert len(said) == 3
+    assert len(said) == 4
     assert said[0].startswith(f"nothing is left to do: {run.path} ended at step 12: loss ")
-    assert said[1] == f"to go on all the same: groundup resume {run.path} --training.steps, above 12"
+    assert said[1] == f"to go on all the same: groundup resume {run.path} --training.steps N, with N above 12"
 
 
 def test_more_steps_are_stated(run: Run, capsys: pytest.CaptureFixture[str]):

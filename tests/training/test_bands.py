@@ -1,12 +1,17 @@
 """One line at each step that has a band: where the loss lies, and the causes that the run can know."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from rich.console import Console
+from tests.training.killed_runs import config as small
+from tests.training.killed_runs import write_corpus
 
 from groundup.configs import Band, Bands, RunConfig, settings_of
 from groundup.recipes import recipe
 from groundup.training.bands import BandWatch, Circumstances, changes, judge
+from groundup.training.launch import start
 
 BAND = Band(step=1_000, low=1.5, high=1.6)
 
@@ -90,3 +95,14 @@ def test_precision_is_a_cause_only_where_it_differs(precision: str, said: bool):
     config = with_bands(recipe("shakespeare-char"))
     text = BandWatch(replace(config, training=replace(config.training, precision=precision)))(1_000, {"loss": 2.0})
     assert ("bfloat16" in (text or "")) == said
+
+
+def test_the_picture_shows_them_unless_the_run_is_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    drawn: list[object] = []
+    monkeypatch.setattr("groundup.training.tracking.draw_loss_curve", lambda *_, bands, **__: drawn.append(bands))
+    expected = with_bands(small(write_corpus(tmp_path)), Band(step=12, low=2.0, high=3.0))
+    start(expected, tmp_path / "same", console=Console(quiet=True))
+    assert drawn == [expected.bands.points]
+    other = replace(expected, training=replace(expected.training, learning_rate=1e-3))
+    start(other, tmp_path / "other", console=Console(quiet=True))
+    assert drawn == [expected.bands.points, ()]

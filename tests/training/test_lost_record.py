@@ -58,7 +58,7 @@ def test_what_nobody_noted_is_the_reference_and_no_measurement(run: Run, text: s
     assert lacks_record(run)
     shown, record = resumed(run)
     found = "is missing" if text is None else f"is damaged, and was set aside as {RECORD}.damaged"
-    assert f"{run.path / RECORD} {found}: what it would say is not measured anew" in shown
+    assert f"{run.path / RECORD} {found}: nothing is measured anew in the middle of a run" in shown
     assert (record["precision"], record["linear"], record["threads"]) == ("float32", "default", 1)
     assert "how to compute is chosen anew" not in shown
     assert not lacks_record(run)

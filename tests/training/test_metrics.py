@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from groundup.training.metrics import MetricsLog, read_metrics
+from groundup.training.metrics import MetricsLog, is_as_written, read_metrics
 
 
 def steps(path: Path, kind: str) -> list[int]:
@@ -78,3 +78,35 @@ def test_what_is_no_record_is_left_out(tmp_path: Path, tail: str):
 
 def test_no_file_is_no_records(tmp_path: Path):
     assert read_metrics(tmp_path / "none") == []
+
+
+def test_lines_that_came_twice_or_out_of_order_are_put_right(tmp_path: Path):
+    """As a file system may leave them after a power cut, or a copy put together by hand: the later one counts."""
+    path = tmp_path / "metrics.jsonl"
+    write_run(path)
+    whole = path.read_text()
+    lines = whole.splitlines(keepends=True)
+    first = json.dumps({"kind": "train", "step": 3, "loss": 9.0}) + "\n"
+    path.write_text("".join([*lines[4:], first, *lines[:4], *lines[2:5]]))
+    assert not is_as_written(path, step=10, evaluated_at=10)
+    MetricsLog(path, step=10, evaluated_at=10).close()
+    assert path.read_text() == whole
+    assert is_as_written(path, step=10, evaluated_at=10)
+
+
+def test_lines_that_are_lost_are_lost_alone(tmp_path: Path):
+    path = tmp_path / "metrics.jsonl"
+    write_run(path)
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:6]))  # the checkpoint knows of ten steps
+    log = MetricsLog(path, step=10, evaluated_at=10)
+    log.write("train", 11, {"loss": 0.5})
+    log.close()
+    assert steps(path, "train") == [1, 2, 3, 4, 5, 11]
+
+
+def test_a_file_in_order_is_not_written_again(tmp_path: Path):
+    path = tmp_path / "metrics.jsonl"
+    write_run(path)
+    before = path.stat()
+    MetricsLog(path, step=10, evaluated_at=10).close()
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)

@@ -1,5 +1,6 @@
 """When a session saves: by steps, by the clock, at marked steps; and that a mark outlives everything."""
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -84,3 +85,23 @@ def test_marked_checkpoints_stay(tmp_path: Path):
     kept = Run.open(run.path).checkpoint_steps()
     assert kept[0] == 8  # 4 went when its mark did
     assert {8, 10, 12} <= set(kept)
+
+
+def test_the_records_of_a_checkpoint_are_on_disk_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Else a power cut may leave a checkpoint of step N, from which a run goes on, with fewer lines than N steps."""
+    synced, lacking, fsync, save_state = {}, [], os.fsync, session.save_state
+
+    def remember(descriptor: int) -> None:
+        fsync(descriptor)
+        status = os.fstat(descriptor)
+        synced[status.st_ino] = status.st_size
+
+    def save(folder: Path, *given: object, **named: object) -> None:
+        metrics = (folder.parent.parent / "metrics.jsonl").stat()
+        lacking.append(metrics.st_size - synced.get(metrics.st_ino, 0))
+        save_state(folder, *given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "fsync", remember)
+    monkeypatch.setattr(session, "save_state", save)
+    start(config(tmp_path, every_steps=4), tmp_path / "run", console=QUIET)
+    assert lacking == [0, 0, 0]  # at 4, 8 and 10

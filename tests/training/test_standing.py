@@ -9,10 +9,9 @@ import pytest
 from rich.console import Console
 from tests.training.killed_runs import config, write_corpus
 
-from groundup.configs import EvaluationConfig, RunConfig
+from groundup.configs import EvaluationConfig
 from groundup.training.launch import resume, start
 from groundup.training.run_folder import Run
-from groundup.training.standing import ended
 
 QUIET = Console(quiet=True)
 
@@ -33,33 +32,34 @@ def events(run: Run) -> int:
 
 
 def test_a_run_that_ended_is_left_alone(run: Run):
-    outcome = ended(run, run.read_config(RunConfig))
-    assert outcome is not None
+    outcome = resume(run.path, console=QUIET)
     assert (outcome.was_over, outcome.step, outcome.stopped_early) == (True, 12, False)
     assert outcome.metrics == json.loads((run.checkpoint(12) / "training.json").read_text())["metrics"]
-    assert resume(run.path, console=QUIET) == outcome
     assert events(run) == 1
 
 
-@pytest.mark.parametrize("lost", ["best.json", "loss.png", "metrics.jsonl", "checkpoints/step-12"])
+@pytest.mark.parametrize("lost", ["loss.png", "metrics.jsonl", "checkpoints/step-12"])
 def test_what_its_last_session_did_not_get_to_is_done(run: Run, lost: str):
     path = run.path / lost
     shutil.rmtree(path) if path.is_dir() else path.unlink()
-    assert ended(run, run.read_config(RunConfig)) is None
     assert not resume(run.path, console=QUIET).was_over
-    assert ended(run, run.read_config(RunConfig)) is not None or lost == "metrics.jsonl"
+    assert path.exists()
     assert events(run) == 2
+    assert resume(run.path, console=QUIET).was_over
 
 
-def test_a_damaged_end_is_no_end(run: Run):
-    (run.checkpoint(12) / "model.safetensors").write_bytes(b"")
-    assert ended(run, run.read_config(RunConfig)) is None
-    assert resume(run.path, console=QUIET).step == 12
+def test_a_mark_that_is_gone_is_made_again(run: Run):
+    best = run.best
+    (run.path / "best.json").unlink()
+    assert resume(run.path, console=QUIET).was_over
+    assert run.best == best
+    assert best is not None
+    assert events(run) == 1
 
 
 def test_what_was_left_of_a_save_is_removed(run: Run):
     (run.checkpoints / ".step-13.unfinished").mkdir()
-    assert ended(run, run.read_config(RunConfig)) is not None
+    assert resume(run.path, console=QUIET).was_over
     assert not (run.checkpoints / ".step-13.unfinished").exists()
 
 

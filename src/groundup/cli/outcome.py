@@ -12,10 +12,10 @@ def finish(outcome: Outcome) -> int:
     path = outcome.run.path
     if outcome.was_over:
         print(f"nothing is left to do: {path} ended at step {outcome.step:,}{early}: {figures}")
-        more = f"--training.steps, above {outcome.n_steps}"
-        if outcome.stopped_early:
-            more = "--training.evaluation.patience, more than it had"
-        print(f"to go on all the same: groundup resume {path} {more}\nnext: groundup generate {path}")
+        option = "--training.evaluation.patience" if outcome.stopped_early else "--training.steps"
+        above = "its own" if outcome.stopped_early else f"{outcome.n_steps}"
+        print(f"to go on all the same: groundup resume {path} {option} N, with N above {above}")
+        print(f"next: groundup generate {path}\n      groundup evaluate {path}")
         return 0
     print(f"done in {outcome.seconds:,.0f} s after {outcome.step:,} steps{early}: {figures}")
     print(f"loss curve: {outcome.run.loss_curve}\nnext: groundup generate {path}\n      groundup evaluate {path}")

@@ -111,6 +111,8 @@ class BandWatch:
     def __init__(self, config: RunConfig) -> None:
         self._bands = {band.step: band for band in config.bands.points}
         self._changes = changes(config)
+        self.shown = () if self._changes else config.bands.points
+        """The bands for a picture, where there is no room to say that they are of other settings: then none."""
         # An auto that nobody has settled is float32.
         self._precision = "bfloat16" if config.training.precision == "bfloat16" else "float32"
 

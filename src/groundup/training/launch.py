@@ -28,7 +28,7 @@ from groundup.training.preparation import Prepared, build_model, build_task, pre
 from groundup.training.progress import say
 from groundup.training.run_folder import Run
 from groundup.training.run_lock import locked
-from groundup.training.standing import check_place, ended
+from groundup.training.standing import check_place
 
 
 def start(config: RunConfig, folder: Path, *, console: Console | None = None) -> Outcome:
@@ -58,7 +58,7 @@ def start(config: RunConfig, folder: Path, *, console: Console | None = None) ->
 def resume(folder: Path, *, config: RunConfig | None = None, console: Console | None = None) -> Outcome:
     """Go on with a run from its newest intact checkpoint, or from the beginning if it has none.
 
-    A run that has ended is left as it is: the outcome says so (`Outcome.was_over`).
+    A run that has ended, all of whose files are there, is left as it is (`Outcome.was_over`).
 
     Args:
         folder: the run.
@@ -76,10 +76,7 @@ def resume(folder: Path, *, config: RunConfig | None = None, console: Console | 
         run = Run.open(folder)
         before = run.read_config(RunConfig)
         after = before if config is None else config
-        changes = find_changes(before, after)
-        check_changes(changes, after)
-        if not changes and (outcome := ended(run, after)) is not None:
-            return outcome
+        check_changes(find_changes(before, after), after)
         lost = set_damaged_lines_aside(run.metrics)
         if lost:
             say(console, lost)
@@ -122,7 +119,7 @@ def _prepare_and_fit(run: Run, config: RunConfig, console: Console) -> Outcome:
     training = settle(training, model, task, device=device, run=run.path, report=report)
     with cpu_threads(training.compute.threads):  # around all of it: checkpoints tell the number of threads
         expected = BandWatch(replace(config, training=training))
-        return fit(model, task, training, run, console=console, expected=expected, page=page)
+        return fit(model, task, training, run, console=console, expected=expected, bands=expected.shown, page=page)
 
 
 def describe(run: Run, config: RunConfig, prepared: Prepared, model: GPT, device: torch.device) -> list[str]:

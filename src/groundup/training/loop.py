@@ -10,6 +10,7 @@ import torch
 from rich.console import Console
 from torch import nn
 
+from groundup.configs.bands import Band
 from groundup.configs.training import TrainConfig
 from groundup.errors import InputError
 from groundup.tasks.task import Task
@@ -22,6 +23,7 @@ from groundup.training.interruption import Interruption
 from groundup.training.progress import say
 from groundup.training.run_folder import Run
 from groundup.training.session import Expected, Session
+from groundup.training.standing import is_all_there, is_best_marked
 from groundup.training.state import PARTS, TrainingState, restore_state
 from groundup.training.step import Stepper
 from groundup.training.tracking import Tracker
@@ -67,6 +69,7 @@ def fit(
     *,
     console: Console | None = None,
     expected: Expected | None = None,
+    bands: Sequence[Band] = (),
     page: Sequence[str] = (),
 ) -> Outcome:
     """Train `model` on `task`, in `run`, from its newest checkpoint if it has one.
@@ -82,6 +85,7 @@ def fit(
         run: where checkpoints and records go.
         console: where progress is shown. None: nowhere.
         expected: what the recipe expects of each evaluation. None: nothing.
+        bands: those that loss.png shows.
         page: lines to show first, once nothing stands in the way of training.
 
     Returns:
@@ -95,8 +99,6 @@ def fit(
     model.to(device).train()
     stepper = Stepper(model, task, config, device)
     state, found = _restore(run, model, stepper.optimizer, EarlyStopping(config.evaluation.patience))
-    for line in (*page, *found):
-        say(console, line)
     tracker = Tracker(
         run,
         config,
@@ -105,11 +107,26 @@ def fit(
         evaluated_at=state.evaluated_at,
         seconds=state.seconds,
         floor=task.floor,
+        bands=bands,
     )
     session = Session(stepper, run, state, tracker, expected)
-    with _conditions(config, device), tracker, Interruption() as interruption:
-        if session.is_finished and not session.is_evaluation_due:
-            tracker.say(f"nothing is left to do: the run ended at step {state.step}")
+    was_over = session.is_finished and not session.is_evaluation_due and is_all_there(run, state)
+    if was_over:
+        session.prune()  # what a process has left that was killed after its last save
+    else:
+        for line in (*page, *found):
+            say(console, line)
+        if _train(session):
+            return _outcome(session, interrupted=True)
+    if config.evaluation.patience is not None:
+        session.restore_best()
+    return _outcome(session, interrupted=False, was_over=was_over)
+
+
+def _train(session: Session[Any, Any]) -> bool:
+    """Train to the end; return whether Ctrl-C came before it. Then a checkpoint was saved."""
+    run, state, tracker, config = session.run, session.state, session.tracker, session.config
+    with _conditions(config, session.device), tracker, Interruption() as interruption:
         try:
             session.train(interruption)
         except KeyboardInterrupt:
@@ -118,10 +135,8 @@ def fit(
             where = f"; saved in {folder}" if folder.is_dir() else ""
             tracker.say(f"stopped after step {state.step} of {config.steps}{where}")
             tracker.say(f"go on with: groundup resume {run.path}")
-            return _outcome(session, interrupted=True)
-    if config.evaluation.patience is not None:
-        session.restore_best()
-    return _outcome(session, interrupted=False)
+            return True
+    return False
 
 
 def _restore(
@@ -143,7 +158,7 @@ def _restore(
     state = restore_state(folder, model, optimizer, stopping, config=run.config, earlier=lambda: earlier_configs(run))
     # Newer ones: the run will come by their steps again.
     found = [f"{error}\n{path.name} was set aside as {set_aside(path).name}" for path, error in damaged.items()]
-    if stopping.best_step is not None:
+    if stopping.best_step is not None and not is_best_marked(run, state):
         run.mark_best(stopping.best_step, state.best_metrics)
     found.append(f"going on from {folder}")
     if differs := differences(state.environment, environment(next(model.parameters()).device)):
@@ -162,7 +177,7 @@ def _conditions(config: TrainConfig, device: torch.device) -> Iterator[None]:
         yield
 
 
-def _outcome(session: Session[Any, Any], *, interrupted: bool) -> Outcome:
+def _outcome(session: Session[Any, Any], *, interrupted: bool, was_over: bool = False) -> Outcome:
     state, stopping = session.state, session.state.stopping
     return Outcome(
         run=session.run,
@@ -175,4 +190,5 @@ def _outcome(session: Session[Any, Any], *, interrupted: bool) -> Outcome:
         interrupted=interrupted,
         skipped=state.skipped,
         stopped_early=not interrupted and state.step < session.config.steps,
+        was_over=was_over,
     )

@@ -56,9 +56,9 @@ def by_reference(
         compute=replace(compute, threads=threads, linear="default" if compute.linear == "auto" else compute.linear),
     )
     report(
-        f"{path} {found}: what it would say is not measured anew in the middle of a run, but taken as the reference, "
-        "float32 with default linears and as many threads as at the last checkpoint; a run that computed otherwise "
-        "can be told so (--training.precision, --training.compute.linear)"
+        f"{path} {found}: nothing is measured anew in the middle of a run; what is open is the reference, float32, "
+        "default linears and the threads of the last checkpoint (--training.precision or --training.compute.linear, "
+        "if it was another)"
     )
     return closed
 

@@ -1,19 +1,21 @@
 """metrics.jsonl: one JSON object a line, each step of each kind once, however often a run was interrupted."""
 
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
 from typing import Any, Literal
 
 from groundup.errors import InputError
+from groundup.training.run_folder import write_atomically
 
 Kind = Literal["train", "validation"]
 """What a line reports on."""
 
 
 class MetricsLog:
-    """Appends records to a file; each is on disk, as far as this process goes, when `write` returns.
+    """Appends records to a file; each outlives this process when `write` returns, and a power cut after `sync`.
 
     Args:
         path: the file; made when missing.
@@ -22,11 +24,8 @@ class MetricsLog:
     """
 
     def __init__(self, path: Path, *, step: int, evaluated_at: int) -> None:
-        last = {"train": step, "validation": evaluated_at}
-        kept = [record for record in read_metrics(path) if record["step"] <= last[record["kind"]]]
-        partial = path.with_name(f".{path.name}.partial")
-        partial.write_text("".join(map(_line, kept)), encoding="utf-8")
-        partial.replace(path)
+        if not is_as_written(path, step=step, evaluated_at=evaluated_at):
+            write_atomically(path, _kept(path, step, evaluated_at))
         self._file = path.open("a", encoding="utf-8")
 
     def write(self, kind: Kind, step: int, figures: dict[str, float]) -> None:
@@ -34,9 +33,22 @@ class MetricsLog:
         self._file.write(_line({"kind": kind, "step": step, **figures}))
         self._file.flush()
 
+    def sync(self) -> None:
+        """Force what was written to disk: a checkpoint that survives a power cut relies on the lines before it."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def is_as_written(path: Path, *, step: int, evaluated_at: int) -> bool:
+    """Tell whether a file holds nothing but records up to here, each step of each kind once, in order."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace") == _kept(path, step, evaluated_at)
+    except FileNotFoundError:
+        return False
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
@@ -87,6 +99,14 @@ def set_damaged_lines_aside(path: Path) -> str:
         ) from None
     lines = "1 damaged line, which is" if n_damaged == 1 else f"{n_damaged} damaged lines, which are"
     return f"{path} has {lines} left out; a copy is {copy.name}"
+
+
+def _kept(path: Path, step: int, evaluated_at: int) -> str:
+    """Return the lines of a file up to here, in order; of two of one kind for one step the later."""
+    last = {"train": step, "validation": evaluated_at}
+    kept = {(record["kind"], record["step"]): record for record in read_metrics(path)}
+    in_order = sorted(kept.values(), key=lambda record: int(record["step"]))  # stable: training before validation
+    return "".join(_line(record) for record in in_order if record["step"] <= last[record["kind"]])
 
 
 def _line(record: dict[str, Any]) -> str:

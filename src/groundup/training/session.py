@@ -165,6 +165,7 @@ class Session(Generic[M, B]):
         if self.is_saved:
             return
         if not folder.exists():  # else this session began there, and has only evaluated since
+            self.tracker.sync()  # a checkpoint that survives a power cut finds the records of its steps
             state.seconds, state.monitor = self.tracker.seconds, self.monitor.state()
             save_state(
                 folder,

@@ -1,15 +1,12 @@
-"""Where a run stands before anything is built for it: whether it can be changed there, and what is left to do."""
-
-from typing import Any
+"""Where a run stands before a session of it: whether it can be changed there, and whether all it has made is there."""
 
 from groundup.configs.run import RunConfig
 from groundup.errors import InputError
 from groundup.training.changes import Changes, earlier_configs
-from groundup.training.early_stopping import EarlyStopping
-from groundup.training.loop import Outcome
+from groundup.training.metrics import is_as_written
 from groundup.training.run_folder import Best, Run
-from groundup.training.state import PARTS, read_training
-from groundup.weights.checkpoint import load_checkpoint, newest_checkpoint, prune_checkpoints
+from groundup.training.state import PARTS, TrainingState, read_training
+from groundup.weights.checkpoint import load_checkpoint, newest_checkpoint
 
 
 def check_place(run: Run, changes: Changes, after: RunConfig) -> int | None:
@@ -43,49 +40,22 @@ def check_place(run: Run, changes: Changes, after: RunConfig) -> int | None:
     return step
 
 
-def ended(run: Run, config: RunConfig) -> Outcome | None:
-    """Return how a run ended, if all of it is there; None where anything is left to do, to write or to mend.
+def is_all_there(run: Run, state: TrainingState) -> bool:
+    """Tell whether a run's records are what a session that begins and ends at `state` would leave.
 
-    Nothing is written; what a process that was killed in its last save has left is removed.
-
-    Raises:
-        InputError: a checkpoint of another config.
+    Args:
+        run: at its newest intact checkpoint.
+        state: what that says.
     """
-    newest = newest_checkpoint(run.checkpoints, only=("training",))
-    if newest is None:
-        return None
-    told = read_training(
-        load_checkpoint(newest, only=("training",)), newest, config=run.config, earlier=lambda: earlier_configs(run)
-    )
-    training, stopping = config.training, EarlyStopping(config.training.evaluation.patience)
-    stopping.restore(told["stopping"])
-    is_over = told["step"] >= training.steps or stopping.is_exhausted
-    if not is_over or told["evaluated_at"] < told["step"] or not run.loss_curve.exists() or not run.metrics.exists():
-        return None
-    if not _is_best_marked(run, told) or newest_checkpoint(run.checkpoints, only=PARTS) != newest:
-        return None
-    best = stopping.best_step
-    keep = () if best is None else (run.checkpoint(best).name,)
-    prune_checkpoints(run.checkpoints, keep_last=training.checkpoints.keep_last, keep=keep)
-    return Outcome(
-        run=run,
-        step=told["step"],
-        n_steps=training.steps,
-        metrics=told["metrics"] if training.evaluation.patience is None else told["best_metrics"],
-        best_step=best,
-        best_loss=stopping.best_loss,
-        seconds=told["seconds"],
-        skipped=told.get("skipped", 0),
-        stopped_early=told["step"] < training.steps,
-        was_over=True,
-    )
+    return run.loss_curve.exists() and is_as_written(run.metrics, step=state.step, evaluated_at=state.evaluated_at)
 
 
-def _is_best_marked(run: Run, told: dict[str, Any]) -> bool:
-    step = told["stopping"]["best_step"]
+def is_best_marked(run: Run, state: TrainingState) -> bool:
+    """Tell whether best.json names the best checkpoint of `state`, where that is still there."""
+    step = state.stopping.best_step
     if step is None or not run.checkpoint(step).is_dir():
         return True
     try:
-        return run.best == Best(step=step, metrics=told["best_metrics"])
+        return run.best == Best(step=step, metrics=state.best_metrics)
     except InputError:  # damaged: written anew
         return False

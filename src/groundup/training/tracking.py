@@ -9,6 +9,7 @@ from types import TracebackType
 
 from rich.console import Console
 
+from groundup.configs.bands import Band
 from groundup.configs.training import TrainConfig
 from groundup.errors import InputError
 from groundup.training.advice_log import AdviceLog
@@ -23,7 +24,7 @@ SECONDS_BETWEEN_PICTURES = 60.0
 
 
 class Tracker:
-    """Records and shows one session of a run.
+    """Records and shows one session of a run; what it writes is opened on entering it as a context.
 
     Args:
         run: where to record.
@@ -33,6 +34,7 @@ class Tracker:
         evaluated_at: step of the last evaluation before this session.
         seconds: time spent before this session.
         floor: the lowest loss possible, if known.
+        bands: validation losses to expect, for the picture.
     """
 
     def __init__(
@@ -45,24 +47,25 @@ class Tracker:
         evaluated_at: int,
         seconds: float,
         floor: float | None,
+        bands: Sequence[Band] = (),
     ) -> None:
-        from torch.utils.tensorboard import SummaryWriter  # only a run that trains needs it
-
-        self._run, self._floor = run, floor
-        self._step = step
-        self._advice = AdviceLog(run.health, step=step)
-        self._log = MetricsLog(run.metrics, step=step, evaluated_at=evaluated_at)
-        try:
-            self._events = SummaryWriter(log_dir=str(run.path), purge_step=step + 1, flush_secs=30)
-        except OSError:
-            self._log.close()  # the disk is full
-            raise
+        self._run, self._floor, self._bands = run, floor, bands
+        self._step, self._evaluated_at = step, evaluated_at
         self._display = TrainingDisplay(console, n_steps=config.steps, step=step)
         self._meter = Meter()
         self._started = time.perf_counter() - seconds
         self._last_picture = time.perf_counter()
 
     def __enter__(self) -> "Tracker":
+        from torch.utils.tensorboard import SummaryWriter  # only a run that trains needs it
+
+        self._advice = AdviceLog(self._run.health, step=self._step)
+        self._log = MetricsLog(self._run.metrics, step=self._step, evaluated_at=self._evaluated_at)
+        try:
+            self._events = SummaryWriter(log_dir=str(self._run.path), purge_step=self._step + 1, flush_secs=30)
+        except OSError:
+            self._log.close()  # the disk is full
+            raise
         self._display.__enter__()
         return self
 
@@ -140,9 +143,19 @@ class Tracker:
         if time.perf_counter() - self._last_picture >= SECONDS_BETWEEN_PICTURES:
             self.draw()
 
+    def sync(self) -> None:
+        """Force metrics.jsonl to disk."""
+        self._log.sync()
+
     def draw(self) -> None:
         """Draw loss.png from metrics.jsonl."""
-        draw_loss_curve(self._run.metrics, self._run.loss_curve, title=self._run.path.resolve().name, floor=self._floor)
+        draw_loss_curve(
+            self._run.metrics,
+            self._run.loss_curve,
+            title=self._run.path.resolve().name,
+            floor=self._floor,
+            bands=self._bands,
+        )
         self._last_picture = time.perf_counter()
 
 
