@@ -16,7 +16,7 @@ from groundup.engine.errors import DTypeError, GradientError, ShapeError
 from groundup.engine.ops.broadcasting import unbroadcast
 from groundup.engine.ops.rules import Array, Rule
 from groundup.engine.pointwise import Operand
-from groundup.engine.shaping import plain_key
+from groundup.engine.shaping import clone, plain_key
 
 if TYPE_CHECKING:
     from groundup.engine.tensor import Tensor
@@ -77,7 +77,8 @@ def _calculate(a: "Tensor", b: Operand, function: Callable[[Operand, Operand], "
     """Put function(a, b) in the place of a; without a record, by the ufunc, which needs no memory in between."""
     other: Any = getattr(b, "data", b) if not isinstance(b, np.ndarray) else b
     if is_grad_enabled() and (a._requires_grad or getattr(b, "_requires_grad", False)):
-        return _write(a, ..., function(a, b), f"{ufunc.__name__}_")
+        before = clone(a) if getattr(b, "_requires_grad", False) else a  # the gradient of b may need a as it was
+        return _write(a, ..., function(before, b), f"{ufunc.__name__}_")
     _check_kind(a, np.true_divide(1, 1) if ufunc is np.divide else other, f"{ufunc.__name__}_")
     _check_writable(a, f"{ufunc.__name__}_")
     try:
@@ -124,12 +125,12 @@ def _record(a: "Tensor", key: Any, source: "Tensor | None", shape: tuple[int, ..
             chosen = chosen[None]
         return unbroadcast(chosen, shape).astype(of_source, copy=False)
 
-    old = a._node if key is not ... else None
+    old = a._node
     rules: list[Rule | None] = [None if old is None else rule_a, None if source is None else rule_source]
     parents = [old, None if source is None else source if source._node is None else source._node]
-    kept = None if a._node is None else a._node.retained
     a._node = Node(name, parents, rules, a.data)
-    a._node.retained = kept
+    if old is not None:  # retain_grad() was asked of the tensor, not of the operation that made it first
+        a._node.retained, old.retained = old.retained, None
     a._requires_grad = of_a.kind == "f"
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from groundup.engine.autograd import apply
 from groundup.engine.dtypes import DType, as_dtype, float32, float64, for_scalar, int64, is_floating, together
 from groundup.engine.errors import DTypeError
-from groundup.engine.ops import comparison, elementwise
+from groundup.engine.ops import activation, comparison, elementwise
 from groundup.engine.ops.rules import Array, Operation
 
 if TYPE_CHECKING:
@@ -112,8 +112,8 @@ def div(a: Operand, b: Operand) -> "Tensor":
 
 def pow(a: Operand, b: Operand) -> "Tensor":
     """Return aᵇ."""
-    if isinstance(b, int) and b == 2 and not isinstance(a, _NUMBERS):
-        return _binary(elementwise.multiply, a, a)  # a product is several times as fast
+    if type(b) is int and b == 2 and getattr(a, "requires_grad", False):
+        return mul(a, a)  # whose gradient takes no power and no logarithm
     return _binary(elementwise.power, a, b)
 
 
@@ -192,6 +192,16 @@ def tanh(a: "Tensor") -> "Tensor":
     return apply(elementwise.tanh, _real(a))
 
 
+def relu(a: "Tensor") -> "Tensor":
+    """Return a where it is positive, else 0."""
+    return apply(activation.relu, a)
+
+
+def sigmoid(a: "Tensor") -> "Tensor":
+    """Return 1 / (1 + e⁻ᵃ)."""
+    return apply(activation.sigmoid, _real(a))
+
+
 def clamp(a: "Tensor", min: float | None = None, max: float | None = None) -> "Tensor":
     """Return a moved into [min, max]."""
     return apply(elementwise.clamp, a, low=min, high=max)
@@ -260,6 +270,16 @@ def rsub(a: Operand, b: Operand) -> "Tensor":
 def rdiv(a: Operand, b: Operand) -> "Tensor":
     """Return b / a."""
     return div(b, a)
+
+
+def rfloor_divide(a: Operand, b: Operand) -> "Tensor":
+    """Return b / a rounded down."""
+    return floor_divide(b, a)
+
+
+def rremainder(a: Operand, b: Operand) -> "Tensor":
+    """Return what is left of b divided by a."""
+    return remainder(b, a)
 
 
 def rpow(a: Operand, b: Operand) -> "Tensor":

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from groundup.engine.autograd import apply
 from groundup.engine.ops import comparison, extremes, indexing, reduction
 from groundup.engine.ops import matmul as products
+from groundup.engine.ops import softmax as shares
 from groundup.engine.ops.reduction import Dim
 from groundup.engine.pointwise import Operand, matched, maximum, minimum
 from groundup.engine.shaping import squeeze, unsqueeze
@@ -69,6 +70,16 @@ def all(a: "Tensor", dim: Dim = None, keepdim: bool = False) -> "Tensor":
 def logsumexp(a: "Tensor", dim: Dim = None, keepdim: bool = False) -> "Tensor":
     """Return ln Σ exp a over `dim`, without overflow."""
     return apply(reduction.logsumexp, a, dim=dim, keepdim=keepdim)
+
+
+def softmax(a: "Tensor", dim: int) -> "Tensor":
+    """Return exp a / Σ exp a along `dim`: shares that add up to 1."""
+    return apply(shares.softmax, a, dim=dim)
+
+
+def log_softmax(a: "Tensor", dim: int) -> "Tensor":
+    """Return the logarithm of `softmax`, exact also where softmax is 0 in floats."""
+    return apply(shares.log_softmax, a, dim=dim)
 
 
 def amax(a: "Tensor", dim: Dim = None, keepdim: bool = False) -> "Tensor":

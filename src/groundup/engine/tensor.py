@@ -257,7 +257,8 @@ class Tensor:
     __sub__, __rsub__, __isub__ = pointwise.sub, pointwise.rsub, inplace.sub_
     __mul__, __rmul__, __imul__ = pointwise.mul, pointwise.mul, inplace.mul_
     __truediv__, __rtruediv__, __itruediv__ = pointwise.div, pointwise.rdiv, inplace.div_
-    __floordiv__, __mod__ = pointwise.floor_divide, pointwise.remainder
+    __floordiv__, __rfloordiv__ = pointwise.floor_divide, pointwise.rfloor_divide
+    __mod__, __rmod__ = pointwise.remainder, pointwise.rremainder
     __pow__, __rpow__ = pointwise.pow, pointwise.rpow
     __matmul__, __rmatmul__ = reductions.matmul, reductions.rmatmul
     __neg__, __abs__, __invert__ = pointwise.neg, pointwise.abs, pointwise.logical_not
@@ -269,7 +270,8 @@ class Tensor:
     exp, log, sqrt, rsqrt, square = pointwise.exp, pointwise.log, pointwise.sqrt, pointwise.rsqrt, pointwise.square
     sin, cos, tanh, abs, clamp = pointwise.sin, pointwise.cos, pointwise.tanh, pointwise.abs, pointwise.clamp
     eq, ne, isnan, isfinite = pointwise.eq, pointwise.ne, pointwise.isnan, pointwise.isfinite
-    maximum, minimum, logical_not = pointwise.maximum, pointwise.minimum, pointwise.logical_not
+    maximum, minimum, reciprocal = pointwise.maximum, pointwise.minimum, pointwise.reciprocal
+    logical_not, remainder = pointwise.logical_not, pointwise.remainder
     to, float, double, long = pointwise.to, pointwise.to_float, pointwise.to_double, pointwise.to_long
 
     sum, mean, var, std = reductions.sum, reductions.mean, reductions.var, reductions.std
@@ -283,6 +285,9 @@ class Tensor:
     expand, expand_as, squeeze, unsqueeze = shaping.expand, shaping.expand_as, shaping.squeeze, shaping.unsqueeze
     gather, masked_fill, split, chunk = shaping.gather, shaping.masked_fill, shaping.split, shaping.chunk
     tril, triu, clone = shaping.tril, shaping.triu, shaping.clone
+
+    relu, sigmoid = pointwise.relu, pointwise.sigmoid
+    softmax, log_softmax = reductions.softmax, reductions.log_softmax
 
     add_, sub_, mul_, div_ = inplace.add_, inplace.sub_, inplace.mul_, inplace.div_
     copy_, fill_, zero_, clamp_ = inplace.copy_, inplace.fill_, inplace.zero_, inplace.clamp_

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from groundup.engine.errors import ShapeError
+from groundup.engine.errors import DTypeError, ShapeError
 from groundup.engine.ops.rules import Array
 
 
@@ -37,11 +37,16 @@ def elementwise(ufunc: np.ufunc, a: Array, b: Array) -> Any:
 
     Raises:
         ShapeError: the shapes cannot be broadcast together.
+        DTypeError: the function is not defined for these element types.
     """
     try:
         return ufunc(a, b)
     except ValueError:
         raise ShapeError(does_not_broadcast(ufunc.__name__, a.shape, b.shape)) from None
+    except TypeError:
+        raise DTypeError(
+            f"{ufunc.__name__}: not defined for {a.dtype} and {b.dtype}; convert them first, as by x.long() or x.float()"
+        ) from None
 
 
 def does_not_broadcast(operation: str, *shapes: tuple[int, ...]) -> str:

@@ -69,7 +69,7 @@ def power(a: Array, b: Array) -> Result:
         raise DTypeError(f"power: a negative power of {a.dtype} is no {a.dtype}; convert it first, as by x.float()")
     of_a, of_b = a.shape, b.shape
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        y = elementwise(np.power, a, b)
+        y = elementwise(np.power, a, b).astype(a.dtype, copy=False)  # of truth values NumPy's is int8
 
     def rule_a(dy: Array) -> Array:
         slope = dy * (b * np.power(a, b - b.dtype.type(1)))
@@ -86,18 +86,24 @@ def remainder(a: Array, b: Array) -> Result:
     """Return y = a - b⌊a/b⌋, of the sign of b: ∂y/∂a = 1, ∂y/∂b = -⌊a/b⌋ between the jumps."""
     of_a, of_b = a.shape, b.shape
     with np.errstate(divide="ignore", invalid="ignore"):
-        y = elementwise(np.remainder, a, b)
+        y = elementwise(np.remainder, a, b).astype(a.dtype, copy=False)
     return y, (lambda dy: unbroadcast(dy, of_a), lambda dy: unbroadcast(-dy * np.floor(a / b), of_b))
 
 
 def floor_divide(a: Array, b: Array) -> Result:
     """Return y = ⌊a/b⌋, which moves in jumps: no gradient flows."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return elementwise(np.floor_divide, a, b), (None, None)
+        return elementwise(np.floor_divide, a, b).astype(a.dtype, copy=False), (None, None)
 
 
 def negative(a: Array) -> Result:
-    """Return y = -a: ∂y/∂a = -1."""
+    """Return y = -a: ∂y/∂a = -1.
+
+    Raises:
+        DTypeError: truth values.
+    """
+    if a.dtype.kind == "b":
+        raise DTypeError("negative: of truth values there is none; use ~ for `not`, or convert first, as by x.long()")
     return -a, (lambda dy: -dy,)
 
 

@@ -143,9 +143,7 @@ def logsumexp(a: Array, *, dim: Dim = None, keepdim: bool = False) -> Result:
     y = whole if keepdim else whole.reshape(np.delete(whole.shape, axes))
 
     def rule(dy: Array) -> Array:
-        # Where every element is -inf the softmax is 0/0; torch gives 0 there.
-        safe = np.where(np.isneginf(whole), a.dtype.type(0), whole)
-        softmax: Array = np.exp(a - safe)
+        softmax: Array = np.exp(a - whole)  # nan if every element is -inf: 0/0, as in torch
         return restored(dy, axes, keepdim) * softmax
 
     return y, (rule,)
