@@ -9,7 +9,6 @@ from typing import Literal
 
 import numpy as np
 
-from groundup.engine import pointwise
 from groundup.engine.autograd import apply
 from groundup.engine.dtypes import is_floating
 from groundup.engine.errors import DTypeError, ShapeError
@@ -23,10 +22,9 @@ from groundup.engine.ops import softmax as normalized
 from groundup.engine.ops.losses import Reduction
 from groundup.engine.ops.rules import Array
 from groundup.engine.ops.windows import Pair
+from groundup.engine.pointwise import tanh as tanh
 from groundup.engine.random import Generator, default_generator
 from groundup.engine.tensor import Tensor
-
-tanh = pointwise.tanh
 
 
 def relu(input: Tensor) -> Tensor:
@@ -110,8 +108,9 @@ def layer_norm(
     if weight is None:
         y = apply(normalization.layer_norm, input, n_dims=n_dims, eps=eps)
         return y if bias is None else y + bias
-    given = (weight,) if bias is None else (weight, bias)
-    return apply(normalization.layer_norm, input, *given, n_dims=n_dims, eps=eps)
+    return apply(
+        normalization.layer_norm, input, *((weight,) if bias is None else (weight, bias)), n_dims=n_dims, eps=eps
+    )
 
 
 def rms_norm(
@@ -175,8 +174,8 @@ def conv2d(
     """Return images [B, C, H, W] crossed with kernels [O, C, kh, kw], plus bias [O]: [B, O, OH, OW].
 
     Example:
-        >>> conv2d(Tensor([[[[1.0, 2.0]]]]), Tensor([[[[1.0, 1.0]]]])).tolist()
-        [[[[3.0]]]]
+        >>> conv2d(Tensor([[[[1.0, 2.0]]]]), Tensor([[[[1.0, 1.0]]]])).item()
+        3.0
     """
     given = () if bias is None else (bias,)
     return apply(convolution.conv2d, input, weight, *given, stride=stride, padding=padding, dilation=dilation)

@@ -1,6 +1,7 @@
 """Modules that hold modules: in a chain, in a list, by name."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
 from typing import Any, Self, overload
 
 from groundup.engine.nn.module import Module
@@ -83,6 +84,15 @@ class ModuleList(Module):
 
     def __setitem__(self, index: int, module: Module) -> None:
         setattr(self, str(range(len(self))[index]), module)
+
+    def _parts(self) -> list[tuple[str, str]]:
+        """Return neighbours that print alike as one: "(0-11): 12 x Block(…)"."""
+        parts, first = [], 0
+        for text, alike in groupby(repr(module) for module in self):
+            n = len(list(alike))
+            parts.append((f"({first})", text) if n == 1 else (f"({first}-{first + n - 1})", f"{n} x {text}"))
+            first += n
+        return parts
 
 
 class ModuleDict(Module):

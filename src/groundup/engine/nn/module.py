@@ -279,10 +279,10 @@ class Module:
         """Return what stands between the brackets of the module's line when it is printed."""
         return ""
 
+    def _parts(self) -> list[tuple[str, str]]:
+        """Return label and text of each child, as they stand in the printed tree."""
+        return [(f"({name})", repr(module)) for name, module in self._modules.items() if module is not None]
+
     def __repr__(self) -> str:
-        lines = [
-            f"  ({name}): " + repr(module).replace("\n", "\n  ")
-            for name, module in self._modules.items()
-            if module is not None
-        ]
-        return f"{type(self).__name__}({self.extra_repr()}" + ("\n" + "\n".join(lines) + "\n)" if lines else ")")
+        lines = "".join(f"\n  {label}: " + text.replace("\n", "\n  ") for label, text in self._parts())
+        return f"{type(self).__name__}({self.extra_repr()}" + (f"{lines}\n)" if lines else ")")

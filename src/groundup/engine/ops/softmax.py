@@ -53,7 +53,7 @@ def log_softmax(x: Array, *, dim: int) -> Result:
         ([-1000.0, 0.0], [1.0, -1.0])
     """
     dim = one_dim("log_softmax", dim, x.ndim)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore"):
         y = x - _largest(x, dim)
         y -= np.log(np.exp(y).sum(dim, keepdims=True))
 
