@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from groundup.engine import optimizer as optimizer_module
+from groundup.engine.errors import GradientError
 from groundup.engine.optim import SGD, Adam, AdamW, clip_grad_norm_, clip_grad_value_
 from groundup.engine.tensor import Tensor
 
@@ -192,6 +193,15 @@ def test_zero_grad_forgets_or_fills_with_zeros():
     assert p.grad.tolist() == [0, 0]
     optimizer.zero_grad()
     assert p.grad is None
+
+
+def test_a_backward_pass_over_parameters_that_have_moved_is_refused():
+    p = Tensor(np.ones(2), requires_grad=True)
+    loss = (p * p).sum()
+    loss.backward(retain_graph=True)
+    SGD([p], lr=0.1).step()
+    with pytest.raises(GradientError, match="in place"):
+        loss.backward()
 
 
 def test_bad_input():

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from groundup.engine import changes
 from groundup.engine.ops.rules import Array
 from groundup.engine.tensor import Tensor
 
@@ -79,6 +80,7 @@ class Optimizer:
             for p in group["params"]:
                 if p.grad is not None:
                     self._update(p.data, np.asarray(p.grad.data, order="C"), self.state.setdefault(p, {}), group)
+                    changes.note(p.data)  # a backward pass that still needed the old numbers says so
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed run needs: states by the number of their parameter, and groups with such numbers.

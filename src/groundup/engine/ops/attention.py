@@ -107,7 +107,7 @@ def attention(
     def rule_v(dy: Array) -> Array:
         return _summed(w if kept is None else w * kept, dy.reshape(y.shape))
 
-    return y.reshape(B, H, T, -1), (rule_q, rule_k, rule_v)
+    return y.reshape(B, H, T, v.shape[-1]), (rule_q, rule_k, rule_v)
 
 
 def _with_heads(*given: Array, **settings: Any) -> Result:
