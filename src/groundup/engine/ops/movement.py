@@ -81,15 +81,18 @@ def permute(a: Array, *, dims: tuple[int, ...]) -> Result:
         >>> y.shape, rule(y).shape
         ((4, 2, 3), (2, 3, 4))
     """
-    order = [one_dim("permute", dim, a.ndim) for dim in dims]
-    if sorted(order) != list(range(a.ndim)):
+    try:
+        y = a.transpose(dims)
+    except (ValueError, TypeError):
+        for dim in dims:
+            one_dim("permute", dim, a.ndim)
         raise ShapeError(
             f"permute: dims {list(dims)} must name each of the {a.ndim} dimensions of {list(a.shape)} exactly once"
-        )
-    inverse = [0] * len(order)
-    for place, dim in enumerate(order):
-        inverse[dim] = place
-    return a.transpose(order), (lambda dy: dy.transpose(inverse),)
+        ) from None
+    inverse = [0] * a.ndim
+    for place, dim in enumerate(dims):
+        inverse[dim] = place  # a negative one counts from the back here too
+    return y, (lambda dy: dy.transpose(inverse),)
 
 
 def transpose(a: Array, *, dim0: int, dim1: int) -> Result:

@@ -37,9 +37,11 @@ def max_pool2d(
     def rule(dy: Array) -> Array:
         image = padded(x, how.padding, -np.inf)
         dx = np.zeros(image.shape, dy.dtype)
-        is_left = np.ones(y.shape, bool)  # windows whose largest number has not been met yet
+        is_left, has_nan = np.ones(y.shape, bool), np.isnan(y).any()  # left: windows whose largest was not met yet
         for tap, d_tap in zip(taps(image, how), taps(dx, how), strict=True):
-            is_met = (tap == y) | (tap != tap)  # NaN, which nothing equals, is the largest of its window
+            is_met = tap == y
+            if has_nan:
+                is_met |= np.isnan(tap)  # which nothing equals
             is_met &= is_left
             is_left ^= is_met
             d_tap += dy * is_met
