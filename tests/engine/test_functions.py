@@ -47,7 +47,8 @@ def test_values_and_gradients_are_torchs(program):
     [
         "x.argmax()", "x.argmax(1)", "x.argmin(0, True)", "x.argsort(1)", "x.argsort(-1, descending=True)",
         "x.max(1)[1]",
-        "x.topk(2)[1]", "x.sort()[1]", "(x > 0).any()", "(x > 0).all(1)", "(x > 0).sum()", "(x > 0).sum(1)", "x.isnan()",
+        "x.topk(2)[1]", "x.sort()[1]", "(x > 0).any()", "(x > 0).all(1)", "(x > 0).sum()", "(x > 0).sum(1)",
+        "x.isnan()",
         "x.isfinite()", "~(x > 0)", "(x > 0) & (x < 1)", "(x > 0) | (x < -1)", "x.long().sum(0)", "x.long().prod()",
         "x.long().cumsum(0)", "x.long().max()", "m.where(x > 0, 1, 0)", "m.cat([x.long(), x])", "x.long() / 2",
     ],

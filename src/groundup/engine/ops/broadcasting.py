@@ -45,7 +45,7 @@ def elementwise(ufunc: np.ufunc, a: Array, b: Array) -> Any:
         raise ShapeError(does_not_broadcast(ufunc.__name__, a.shape, b.shape)) from None
     except TypeError:
         raise DTypeError(
-            f"{ufunc.__name__}: not defined for {a.dtype} and {b.dtype}; convert them first, as by x.long() or x.float()"
+            f"{ufunc.__name__}: not defined for {a.dtype} and {b.dtype}; convert first, as by x.long() or x.float()"
         ) from None
 
 
