@@ -16,7 +16,7 @@ class Verify:
     """Hold each part against an outside reference on this machine."""
 
     rooms: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Rooms to prove (tokenization, layers, …). None given: all."""
+    """Rooms to prove (engine, layers, …), slow rows too. None given: all, without the slow rows."""
 
 
 def command(arguments: list[str]) -> int:

@@ -1,10 +1,11 @@
 """Each part held against an outside reference, as a table."""
 
-from groundup.proofs import data, generation, layers, models, tokenization, training
+from groundup.proofs import data, engine, generation, layers, models, tokenization, training
 from groundup.proofs.table import Proof as Proof
 from groundup.proofs.table import check_all as check_all
 
 PROOFS: tuple[Proof, ...] = (
+    *engine.PROOFS,
     *tokenization.PROOFS,
     *data.PROOFS,
     *layers.PROOFS,
