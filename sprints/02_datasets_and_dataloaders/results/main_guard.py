@@ -51,7 +51,7 @@ def plot(found: dict[str, tuple[float, float]], path: Path) -> None:
     panel.invert_yaxis()
     longest = max(map(max, found.values()))
     panel.set(title="Time to the first batch", xscale="log", xlabel="milliseconds", xlim=(0.1, longest * 30))
-    panel.legend(loc="lower right")
+    panel.legend(loc="upper right")
     figure.savefig(path)
 
 

@@ -56,7 +56,7 @@ def plot(peaks: dict[str, tuple[float, float]], waited: dict[int, list[float]], 
     for x, height in enumerate(heights):
         left.text(x, height + 0.5, f"{height:.1f} MB", ha="center", color="#333333")
     left.set_xticks(range(len(peaks)), list(peaks))
-    left.set(title="Memory allocated in an epoch", ylabel="MB")
+    left.set(title="Memory allocated in an epoch", ylabel="MB", ylim=(0, 1.15 * max(heights)))
     for prefetch, marker in zip(waited, "osD", strict=True):
         right.plot(waited[prefetch], f"{marker}-", markersize=4, label=f"prefetch_factor={prefetch}")
     right.set(title="Wait for each batch; every 8th is slow to make", xlabel="batch", ylabel="milliseconds")

@@ -48,10 +48,10 @@ def plot(found: dict[str, list[float]], floor: float, path: Path) -> None:
     figure, panel = plt.subplots(figsize=(8.5, 4.5))
     figure.suptitle("Worker processes pay where making a batch takes time")
     width = 0.26
-    for bar, n_workers in enumerate(WORKERS):
+    for bar in range(len(WORKERS)):
         at = np.arange(len(found)) + (bar - 1) * width
         heights = [row[bar] for row in found.values()]
-        panel.bar(at, heights, width * 0.92, label="no worker" if not n_workers else f"{n_workers} worker(s)")
+        panel.bar(at, heights, width * 0.92, label=("no worker", "1 worker", "2 workers")[bar])
         for x, height in zip(at, heights, strict=True):
             panel.text(x, height + 0.01, f"{height:.2f}", ha="center", fontsize=9, color="#333333")
     panel.axhline(floor, color="#888888", linestyle=":", linewidth=1)
