@@ -251,6 +251,16 @@ def test_cross_entropy_of_nothing_but_ignored_rows_is_nan_as_torchs():
     assert np.isnan(ours.cross_entropy(eg.Tensor(randn(2, 3)), eg.Tensor([-100, -100])).item())
 
 
+def test_a_run_that_has_diverged_gives_nan_or_infinity_and_no_warning():
+    x = eg.Tensor([[np.inf, 1.0, np.nan], [3e38, -3e38, 3e38]])
+    assert np.isnan(ours.layer_norm(x, [3]).data[0]).all()
+    assert np.isnan(ours.rms_norm(x, [3]).data[0, 2])
+    assert np.isinf(ours.mse_loss(x[1], eg.zeros(3)).item())
+    assert np.isnan(ours.softmax(x, -1).data[0]).all()
+    assert np.isnan(ours.cross_entropy(x, eg.Tensor([1, 0])).item())
+    assert all(np.isnan(f(x).data[0, 2]) for f, _ in ACTIVATIONS.values())
+
+
 @DTYPES
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 @pytest.mark.parametrize("name", ["mse_loss", "binary_cross_entropy_with_logits"])

@@ -87,7 +87,8 @@ def _hastings(x: Array, exponential: Array) -> Array:
     tail *= exponential
     tail *= half  # Φ(-|x|)
     np.subtract(half, tail, out=tail)
-    np.copysign(tail, x, out=tail)
+    bits = tail.view(np.uint32)
+    bits |= x.view(np.uint32) & np.uint32(1 << 31)  # the sign of x, as np.copysign does in three times the time
     tail += half  # ½ ± (½ - Φ(-|x|))
     return tail
 

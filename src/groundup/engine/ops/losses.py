@@ -34,8 +34,9 @@ def mse_loss(x: Array, target: Array, *, reduction: Reduction = "mean") -> Resul
         (4.5, [0.0, 3.0])
     """
     _check_pair("mse_loss", x, target)
-    off = np.asarray(x - target)
-    y, spread = reduced(off * off, reduction, off.size)
+    with np.errstate(over="ignore", invalid="ignore"):  # a loss that has grown beyond all bounds is ∞, as in torch
+        off = np.asarray(x - target)
+        y, spread = reduced(off * off, reduction, off.size)
     return y, (lambda dy: off * (2 * spread(dy)), lambda dy: off * (-2 * spread(dy)))
 
 

