@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 
 from groundup.configs.model import GPTConfig, preset
@@ -13,6 +14,7 @@ from groundup.engine.errors import ShapeError
 from groundup.engine.gpt import GPT
 from groundup.engine.optim import AdamW, clip_grad_norm_
 from groundup.engine.random import Generator
+from groundup.engine.safetensors import load_file
 from groundup.engine.tensor import Tensor
 from groundup.models import gpt as torch_models
 
@@ -47,7 +49,7 @@ def pair(dtype=torch.float32, **options):
         for p in theirs.parameters():
             p.add_(torch.randn_like(p) * 0.1)
     ours = GPT(**dataclasses.asdict(config)).to(str(dtype).removeprefix("torch."))
-    ours.load_state_dict({name: p.numpy() for name, p in theirs.state_dict().items()})
+    ours.load_state_dict(theirs.state_dict())
     if dtype == torch.float64:  # the tables are float32 by design, and torch's sine is not NumPy's to the last bit
         if ours.rotation is not None:
             ours.rotation.cos, ours.rotation.sin = theirs.rotary.cos.numpy(), theirs.rotary.sin.numpy()
@@ -94,6 +96,15 @@ def test_names_and_shapes_are_those_of_torch_in_order(name):
     found = [(name, p.shape) for name, p in ours.state_dict().items()]
     assert sorted(found) == sorted((name, tuple(p.shape)) for name, p in theirs.state_dict().items())
     theirs.load_state_dict({name: torch.tensor(p.data) for name, p in ours.state_dict().items()})  # and back
+
+
+def test_weights_go_through_a_file_of_torch(tmp_path):
+    ours, theirs = pair()
+    safetensors.torch.save_file(theirs.state_dict(), tmp_path / "model.safetensors")
+    other = GPT(**SMALL)
+    other.load_state_dict(load_file(tmp_path / "model.safetensors"))
+    batch = Tensor(tokens().numpy())
+    assert (other(batch).data == ours(batch).data).all()
 
 
 def test_the_tied_matrix_gets_the_gradients_of_both_its_uses():
@@ -243,7 +254,7 @@ def test_gpt2_of_124_million_parameters_gives_the_logits_of_torch():
     torch.manual_seed(0)
     theirs = torch_models.GPT(config)
     ours = GPT(**dataclasses.asdict(config))
-    ours.load_state_dict({name: p.numpy() for name, p in theirs.state_dict().items()})
+    ours.load_state_dict(theirs.state_dict())
     batch = tokens(1, 64, config.vocab_size)
     with no_grad(), torch.no_grad():
         found, expected = ours(Tensor(batch.numpy())).data, theirs(batch).numpy()

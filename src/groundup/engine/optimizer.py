@@ -9,9 +9,10 @@ from groundup.engine import changes
 from groundup.engine.ops.rules import Array
 from groundup.engine.tensor import Tensor
 
-BLOCK = 16_384
-"""Numbers updated at a time. An update reads and writes the same four arrays in a dozen lines; in pieces of 64 KiB they
-stay in the processor's cache from one line to the next, which for large parameters is about twice as fast."""
+BLOCK = 65_536
+"""Numbers updated at a time. An update reads and writes the same four arrays in a dozen lines; in pieces of 256 KiB
+they stay in the processor's cache from one line to the next. AdamW on 2048 x 2048 numbers takes 12 ms so, 20 ms in one
+piece and 14 in pieces of 16,384 (one thread)."""
 
 
 def blocks(*arrays: Array) -> Iterator[tuple[Array, ...]]:
