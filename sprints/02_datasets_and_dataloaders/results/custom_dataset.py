@@ -22,7 +22,7 @@ def points_of(part: Dataset[tuple[np.ndarray, int]]) -> tuple[np.ndarray, np.nda
 
 def plot(whole: Spirals, parts: list[Subset[tuple[np.ndarray, int]]], path: Path) -> None:
     plt.style.use(Path(__file__).parents[2] / "groundup.mplstyle")
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 5.7), sharex=True, sharey=True)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 5.4), sharex=True, sharey=True)
     figure.suptitle("A dataset that makes its data itself")
     points, arms = points_of(whole)
     for arm, marker in enumerate("os"):
