@@ -26,7 +26,7 @@ def rows():
         yield pytest.param(proof, id=f"{proof.room}: {proof.part}, {proof.reference}", marks=marks)
 
 
-@pytest.mark.parametrize("proof", rows())
+@pytest.mark.parametrize("proof", list(rows()))
 def test_proof_holds(proof):
     result = check(proof)
     if result.verdict == "skipped":
