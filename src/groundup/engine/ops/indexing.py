@@ -5,21 +5,15 @@ goes to the place that its number came from, and a place read k times receives t
 """
 
 import math
-from types import EllipsisType
-from typing import TypeAlias
 
 import numpy as np
 
 from groundup.engine.errors import DTypeError, ShapeError
 from groundup.engine.ops.broadcasting import does_not_broadcast, unbroadcast
 from groundup.engine.ops.dims import one_dim
+from groundup.engine.ops.keys import Key, parts, reason
 from groundup.engine.ops.rules import Array, Result
 from groundup.engine.ops.scatter import add_rows
-
-Basic: TypeAlias = int | slice | EllipsisType | None
-Key: TypeAlias = Basic | Array | list[int] | list[bool] | tuple[Basic | Array | list[int] | list[bool], ...]
-"""What may stand between the brackets of x[…]: whole numbers, slices, None, …, integer arrays, boolean masks."""
-_Parts: TypeAlias = tuple[tuple[Basic, ...], dict[int, Array]]
 
 
 def index(a: Array, *, key: Key) -> Result:
@@ -41,7 +35,7 @@ def index(a: Array, *, key: Key) -> Result:
         ([1.0, 1.0, 3.0], [2.0, 0.0, 1.0])
     """
     before = a.shape
-    basic, arrays = _parts(key if isinstance(key, tuple) else (key,), before)
+    basic, arrays = parts(key if isinstance(key, tuple) else (key,), before)
     between = a[basic]
     if not arrays:
 
@@ -54,7 +48,7 @@ def index(a: Array, *, key: Key) -> Result:
     try:
         y = between[tuple(arrays.get(dim, slice(None)) for dim in range(max(arrays) + 1))]
     except IndexError:
-        raise _reason(arrays, between.shape) from None
+        raise reason(arrays, between.shape) from None
     sizes, is_whole = between.shape, all(item is Ellipsis or item == slice(None) for item in basic)
 
     def accumulate(dy: Array) -> Array:
@@ -66,98 +60,6 @@ def index(a: Array, *, key: Key) -> Result:
         return dx
 
     return y, (accumulate,)
-
-
-def _parts(key: tuple[Basic | Array | list[int] | list[bool], ...], shape: tuple[int, ...]) -> _Parts:
-    """Return the key without its arrays, and its arrays by the dimension that each one indexes of what is then left."""
-    items = [_as_array(item) if isinstance(item, (list, bool, np.bool_, np.ndarray)) else item for item in key]
-    n_used = sum(_n_dims(item) for item in items)
-    n_ellipses = sum(item is Ellipsis for item in items)
-    if n_used > len(shape) or n_ellipses > 1:
-        raise ShapeError(
-            f"index: {n_used} indices and {n_ellipses} ellipses (…) for the {len(shape)} dimensions of {list(shape)}; "
-            "each dimension takes one index, and one … stands for those not named"
-        )
-    basic: list[Basic] = []
-    arrays: dict[int, Array] = {}
-    dim = left = 0  # dimensions of the tensor read so far, and dimensions that are left of them
-    for item in items:
-        if isinstance(item, np.ndarray):
-            found = _places(item, shape, dim)
-            arrays |= dict(enumerate(found, left))
-            basic += [slice(None)] * len(found) if _n_dims(item) else [None]
-            dim, left = dim + _n_dims(item), left + len(found)
-        elif item is None or isinstance(item, slice):
-            basic.append(item)
-            dim, left = dim + _n_dims(item), left + 1
-        elif item is Ellipsis:
-            basic.append(item)
-            dim, left = dim + len(shape) - n_used, left + len(shape) - n_used
-        else:
-            basic.append(_in_range(item, shape, dim))
-            dim += 1
-    if not n_ellipses:
-        basic.append(Ellipsis)  # with it NumPy gives an array even where every index is a number
-    return tuple(basic), arrays
-
-
-def _as_array(item: Array | list[int] | list[bool] | bool) -> Array | int:
-    array = np.asarray(item)
-    if not array.size and isinstance(item, list):
-        return array.astype(np.int64)  # [] has no numbers to tell their kind from
-    if array.dtype.kind not in "iub":
-        raise DTypeError(f"index: an array of {array.dtype} cannot index; give whole numbers or booleans")
-    return int(array) if array.ndim == 0 and array.dtype != bool else array
-
-
-def _n_dims(item: object) -> int:
-    """Return how many dimensions of the tensor an item reads: a mask as many as it has, None and … none."""
-    if isinstance(item, np.ndarray) and item.dtype == bool:
-        return item.ndim
-    return 0 if item is None or item is Ellipsis else 1
-
-
-def _places(item: Array, shape: tuple[int, ...], dim: int) -> tuple[Array, ...]:
-    """Return integer arrays, for a mask those of the places where it is true."""
-    if item.dtype != bool:
-        return (item,)
-    if not item.ndim:  # True keeps all, False nothing, along a new dimension
-        return (np.zeros(int(item), np.int64),)
-    wanted = shape[dim : dim + item.ndim]
-    if item.shape != wanted:
-        raise ShapeError(
-            f"index: a mask of {list(item.shape)} does not fit {list(shape)} from dimension {dim} on; it must be "
-            f"{list(wanted)}"
-        )
-    return np.nonzero(item)
-
-
-def _in_range(item: object, shape: tuple[int, ...], dim: int) -> int:
-    if not isinstance(item, (int, np.integer)):
-        raise DTypeError(
-            f"index: {item!r} cannot index; give whole numbers, slices, None, …, arrays of whole numbers or masks"
-        )
-    if not -shape[dim] <= item < shape[dim]:
-        raise IndexError(
-            f"index: {item} is out of range for dimension {dim} of {list(shape)}, which {_has(shape[dim])}"
-        )
-    return int(item)
-
-
-def _has(size: int) -> str:
-    return f"has {size}: {-size} to {size - 1}" if size else "is empty"
-
-
-def _reason(arrays: dict[int, Array], shape: tuple[int, ...]) -> IndexError | ShapeError:
-    """Return why NumPy refused these arrays for a tensor of this shape."""
-    for dim, array in arrays.items():
-        outside = array[(array < -shape[dim]) | (array >= shape[dim])]
-        if outside.size:
-            return IndexError(
-                f"index: {outside[0]} is out of range for dimension {dim} of {list(shape)}, which {_has(shape[dim])}"
-            )
-    shapes = " and ".join(str(list(array.shape)) for array in arrays.values())
-    return ShapeError(f"index: arrays of {shapes} do not broadcast together; sizes must be equal or 1")
 
 
 def _accumulated(dy: Array, arrays: dict[int, Array], shape: tuple[int, ...]) -> Array:
