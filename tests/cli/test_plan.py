@@ -1,11 +1,14 @@
 """`groundup plan` and the check that `groundup train` makes first, as a person meets them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from groundup.cli.main import main
 from groundup.planning import fitting
+from groundup.recipes import recipe
+from groundup.training.run_folder import Run
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -68,3 +71,13 @@ def test_train_refuses_what_cannot_fit_before_anything_is_made(
     assert said.startswith("groundup: expected a run that fits in 1.00 GB of memory, found one that needs about ")
     assert "--training.batch-size" in said
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_is_planned_by_its_own_config(capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    config = recipe("tales")
+    Run.create(tmp_path / "run", replace(config, model=replace(config.model, n_layers=3)))
+    assert main(["plan", str(tmp_path / "run"), "--no-trial", "--memory", "9GB"]) == 0
+    assert "3 layers, 128 wide" in capsys.readouterr().out
+    said = refused(capsys, "train", str(tmp_path / "run"))
+    assert f"found the run {tmp_path / 'run'}: go on with it by groundup resume" in said
+    assert "unknown recipe" in refused(capsys, "plan", str(tmp_path))

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -51,10 +52,10 @@ def test_what_is_not_reproduced_is_told_by_the_exit_code(run: Path, capsys: pyte
 @pytest.mark.parametrize(
     ("arguments", "found"),
     [
-        (["--step", "0"], "Replay.step must be at least 1, found 0"),
+        (["--step", "0"], "groundup: Replay.step must be at least 1, found 0"),
         (["--step", "5"], "expected a step of the run from 1 to 4, as in metrics.jsonl, found 5"),
         (["--step", "x"], "x"),
-        ([], "step"),
+        ([], "--step N, numbered from 1 as in metrics.jsonl, found none: groundup replay "),
     ],
 )
 def test_a_mistake_gets_one_line(run: Path, arguments: list[str], found: str, capsys: pytest.CaptureFixture[str]):
@@ -62,3 +63,12 @@ def test_a_mistake_gets_one_line(run: Path, arguments: list[str], found: str, ca
     said = capsys.readouterr()
     assert (said.out, said.err.count("\n")) == ("", 1)
     assert found in said.err
+
+
+def test_without_a_step_those_that_broke_are_named(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    copy = Path(shutil.copytree(run, tmp_path / "run"))
+    (copy / "faults").mkdir()
+    for step in (10, 3):
+        (copy / "faults" / f"step-{step}.json").write_text("{}")
+    assert main(["replay", str(copy)]) == 2
+    assert capsys.readouterr().err.endswith("--step N; not finite: step 3, 10\n")

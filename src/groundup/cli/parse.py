@@ -55,7 +55,7 @@ def _one_line(box: str, program: str) -> str:
         else:
             sections[-1].append(line.strip("│ "))
     texts = [" ".join(section) for section in sections if section]
-    complaint = re.sub(r"Error parsing (config\.\S+|config): ", "", texts[0]).rstrip(".")
+    complaint = re.sub(r"Error parsing (config\.\S+|config|[A-Z]\w*): ", "", texts[0]).rstrip(".")
     known = re.findall(r"--[\w.-]+", " ".join(texts[1:])) if "Perhaps you meant" in box else []
     nearest = difflib.get_close_matches(complaint.partition(": ")[2].partition(",")[0], known, n=1, cutoff=0.0)
     suggestion = f"; perhaps {nearest[0]}" if nearest else ""

@@ -6,9 +6,8 @@ from typing import Annotated
 import tyro
 
 from groundup.cli.parse import parse
-from groundup.cli.recipe_list import asks_for_list, recipe_list
+from groundup.cli.recipe_list import asks_for_list, recipe_list, recipe_or_run
 from groundup.configs.run import RunConfig
-from groundup.recipes import recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +28,7 @@ def command(arguments: list[str]) -> int:
         print(recipe_list("plan"))
         return 0
     name = arguments[0]
-    chosen = parse(Plan, arguments[1:], program=f"groundup plan {name}", default=Plan(config=recipe(name)))
+    chosen = parse(Plan, arguments[1:], program=f"groundup plan {name}", default=Plan(config=recipe_or_run(name)))
     from rich.console import Console
 
     from groundup.planning.page import page

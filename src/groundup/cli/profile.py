@@ -9,10 +9,9 @@ from typing import Annotated
 import tyro
 
 from groundup.cli.parse import parse
-from groundup.cli.recipe_list import asks_for_list, recipe_list
+from groundup.cli.recipe_list import asks_for_list, recipe_list, recipe_or_run
 from groundup.configs.checks import at_least
 from groundup.configs.run import RunConfig
-from groundup.recipes import recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +36,9 @@ def command(arguments: list[str]) -> int:
         print(recipe_list("profile"))
         return 0
     name = arguments[0]
-    chosen = parse(Profile, arguments[1:], program=f"groundup profile {name}", default=Profile(config=recipe(name)))
+    chosen = parse(
+        Profile, arguments[1:], program=f"groundup profile {name}", default=Profile(config=recipe_or_run(name))
+    )
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler would write its comings and goings; read once
     from rich.console import Console
 
@@ -46,7 +47,7 @@ def command(arguments: list[str]) -> int:
     from groundup.planning.profile_page import page
 
     check(chosen.config)
-    trace = chosen.trace or free_name(f"trace-{name}")
+    trace = chosen.trace or free_name(f"trace-{Path(name).resolve().name}")
     progress = Console(stderr=True).status("profiling …")  # nothing where there is no terminal
     with tempfile.TemporaryDirectory(prefix="groundup-profile-") as folder, progress:
         found = profile_run(chosen.config, Path(folder), trace, steps=chosen.steps)

@@ -1,6 +1,9 @@
-"""What a command that takes a recipe says when none is named."""
+"""Which run a command is to look at: a recipe, a run, or the list of recipes when none is named."""
 
-from groundup.recipes import RECIPES
+from pathlib import Path
+
+from groundup.configs.run import RunConfig
+from groundup.recipes import RECIPES, recipe
 
 
 def asks_for_list(arguments: list[str]) -> bool:
@@ -11,6 +14,19 @@ def asks_for_list(arguments: list[str]) -> bool:
         (True, True, False)
     """
     return not arguments or arguments[0] in ("-h", "--help")
+
+
+def recipe_or_run(name: str) -> RunConfig:
+    """Return the config of a recipe, or of the run whose folder `name` is.
+
+    Raises:
+        InputError: neither, or the run of another version.
+    """
+    if name in RECIPES or not (Path(name) / "config.json").is_file():
+        return recipe(name)
+    from groundup.training.run_folder import Run  # reads the config, without torch
+
+    return Run.open(Path(name)).read_config(RunConfig)
 
 
 def recipe_list(command: str) -> str:

@@ -9,7 +9,8 @@ import tyro
 from groundup.cli.parse import parse
 from groundup.cli.recipe_list import asks_for_list, recipe_list
 from groundup.configs.run import RunConfig
-from groundup.recipes import recipe
+from groundup.errors import InputError
+from groundup.recipes import RECIPES, recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,8 @@ def command(arguments: list[str]) -> int:
         print(recipe_list("train"))
         return 0
     name = arguments[0]
+    if name not in RECIPES and (Path(name) / "config.json").is_file():
+        raise InputError(f"expected a recipe, found the run {name}: go on with it by groundup resume {name}")
     chosen = parse(Train, arguments[1:], program=f"groundup train {name}", default=Train(config=recipe(name)))
     from groundup.cli.outcome import finish  # torch: not for --help
     from groundup.planning.fitting import check

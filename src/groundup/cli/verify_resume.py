@@ -8,9 +8,8 @@ from typing import Annotated
 import tyro
 
 from groundup.cli.parse import parse
-from groundup.cli.recipe_list import asks_for_list, recipe_list
+from groundup.cli.recipe_list import asks_for_list, recipe_list, recipe_or_run
 from groundup.configs.run import RunConfig
-from groundup.recipes import recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +30,7 @@ def command(arguments: list[str]) -> int:
         print(recipe_list("verify-resume"))
         return 0
     name = arguments[0]
-    default = VerifyResume(config=recipe(name))
+    default = VerifyResume(config=recipe_or_run(name))
     chosen = parse(VerifyResume, arguments[1:], program=f"groundup verify-resume {name}", default=default)
     from groundup.training.verify_resume import format_verdict, shorten, verify_resume
 
