@@ -12,7 +12,7 @@ from groundup import engine as eg
 from groundup.training.devices import choose_device
 
 OUT = Path("runs/sprints/01_setup_and_basics")
-SIZES = [64, 128, 256, 512, 1024]
+SIZES = [64, 128, 256, 512]
 
 
 def finish(device: torch.device) -> None:
