@@ -1,6 +1,27 @@
 """Scaled dot-product attention as one operation: softmax(QKᵀ/√K)V, which keeps one array of the size of the scores.
 
 Shapes: B batch, H query heads, G key/value heads (G divides H), T queries, S keys, K head width.
+
+For one head, with the softmax over each row (Vaswani et al. 2017, eq. 1):
+
+    Z = QKᵀ/√K          scores [T, S]: how well each key fits each query
+    W = softmax(Z)      weights [T, S], each row sums to 1
+    Y = WV              each output is a mean of the values
+
+Backward. Y = WV is a product, so dW = dY Vᵀ and dV = Wᵀ dY. Of the softmax w = eᶻ/Σeᶻ, ∂wᵢ/∂zⱼ = wᵢ(δᵢⱼ - wⱼ), so
+in each row
+
+    dzⱼ = Σᵢ dwᵢ wᵢ(δᵢⱼ - wⱼ) = wⱼ (dwⱼ - Σᵢ dwᵢ wᵢ)
+
+The sum over all keys is one over the head's width instead, which is shorter: Σᵢ dwᵢ wᵢ = Σᵢ wᵢ (dy · vᵢ) = dy · y
+(Dao et al. 2022, FlashAttention, appendix B.2). Last, dQ = dZ K/√K and dK = dZᵀ Q/√K. A head of keys and values
+that serves several heads of queries gets the sum of their gradients.
+
+With dropout a weight stays with probability 1 - p and is divided by that; the others are 0. Then Y = (W ∘ M)V and
+dW = M ∘ (dY Vᵀ), and dy · y is still the sum.
+
+Kept: Q, K, V, W and Y, but not the scores. Results lie in memory as [B, T, H, K], where they are needed next: heads
+side by side in [B, T, H·K] are then no copy.
 """
 
 import math
@@ -24,27 +45,6 @@ def attention(
     generator: np.random.Generator | None = None,
 ) -> Result:
     """Return what each query gathers: [B, H, T, K], [B, G, S, K], [B, G, S, K] -> [B, H, T, K].
-
-    For one head, with the softmax over each row (Vaswani et al. 2017, eq. 1):
-
-        Z = QKᵀ/√K          scores [T, S]: how well each key fits each query
-        W = softmax(Z)      weights [T, S], each row sums to 1
-        Y = WV              each output is a mean of the values
-
-    Backward. Y = WV is a product, so dW = dY Vᵀ and dV = Wᵀ dY. Of the softmax w = eᶻ/Σeᶻ, ∂wᵢ/∂zⱼ = wᵢ(δᵢⱼ - wⱼ), so
-    in each row
-
-        dzⱼ = Σᵢ dwᵢ wᵢ(δᵢⱼ - wⱼ) = wⱼ (dwⱼ - Σᵢ dwᵢ wᵢ)
-
-    The sum over all keys is one over the head's width instead, which is shorter: Σᵢ dwᵢ wᵢ = Σᵢ wᵢ (dy · vᵢ) = dy · y
-    (Dao et al. 2022, FlashAttention, appendix B.2). Last, dQ = dZ K/√K and dK = dZᵀ Q/√K. A head of keys and values
-    that serves several heads of queries gets the sum of their gradients.
-
-    With dropout a weight stays with probability 1 - p and is divided by that; the others are 0. Then Y = (W ∘ M)V and
-    dW = M ∘ (dY Vᵀ), and dy · y is still the sum.
-
-    Kept: Q, K, V, W and Y, but not the scores. Results lie in memory as [B, T, H, K], where they are needed next: heads
-    side by side in [B, T, H·K] are then no copy.
 
     Args:
         q: queries. All three may come without H, or without B and H: one head of each row, or one alone.
@@ -82,6 +82,13 @@ def attention(
     kept = None if dropout_p == 0 else _kept(w, dropout_p, generator or np.random.default_rng())
     y = _side_by_side(B, G, R, T, v.shape[-1], q.dtype)
     np.matmul(w if kept is None else w * kept, values, out=y)
+    return y.reshape(B, H, T, v.shape[-1]), _rules(queries, keys, values, w, kept, y, factor)
+
+
+def _rules(
+    queries: Array, keys: Array, values: Array, w: Array, kept: Array | None, y: Array, factor: Any
+) -> tuple[Rule, Rule, Rule]:
+    """Return the rules for q, k and v."""
     latest: list[Array] = []  # dy and dZ: computed once for the two rules that need it
 
     def scores_gradient(dy: Array) -> Array:
@@ -97,9 +104,10 @@ def attention(
         return latest[1]
 
     def rule_q(dy: Array) -> Array:
-        dq = _side_by_side(B, G, R, T, K, q.dtype)
+        B, G, R, T, K = queries.shape
+        dq = _side_by_side(B, G, R, T, K, y.dtype)
         np.matmul(scores_gradient(dy), keys, out=dq)
-        return dq.reshape(q.shape)
+        return dq.reshape(B, G * R, T, K)
 
     def rule_k(dy: Array) -> Array:
         return _summed(scores_gradient(dy), queries)
@@ -107,7 +115,7 @@ def attention(
     def rule_v(dy: Array) -> Array:
         return _summed(w if kept is None else w * kept, dy.reshape(y.shape))
 
-    return y.reshape(B, H, T, v.shape[-1]), (rule_q, rule_k, rule_v)
+    return rule_q, rule_k, rule_v
 
 
 def _with_heads(*given: Array, **settings: Any) -> Result:
