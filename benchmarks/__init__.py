@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import torch
+
 
 @dataclass
 class Times:
@@ -40,3 +42,9 @@ def alternate(contenders: Mapping[str, Callable[[], object]], repeats: int) -> d
             times[name].wall.append(time.perf_counter() - wall)
             times[name].cpu.append(time.process_time() - cpu)
     return times
+
+
+def has_bfloat16() -> bool:
+    """Return whether this processor multiplies bfloat16; else its kernels are a hundred times slower."""
+    asks = (getattr(torch.cpu, f"_is_{kind}_supported", None) for kind in ("avx512_bf16", "amx_tile"))
+    return any(ask is not None and ask() for ask in asks)

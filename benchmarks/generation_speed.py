@@ -11,7 +11,7 @@ import statistics
 import torch
 from transformers import DynamicCache, GPT2Config, GPT2LMHeadModel
 
-from benchmarks import alternate
+from benchmarks import alternate, has_bfloat16
 from groundup.configs.generation import GenerationConfig
 from groundup.generation import generate, prepare_for_inference
 from groundup.proofs.hf_weights import gpt_from_gpt2
@@ -99,7 +99,9 @@ def run(tiny):
     everyone = contenders(tiny)
     generator = torch.Generator().manual_seed(1)
     ids = torch.randint(97 if tiny else 50_257, (late,), generator=generator).tolist()
-    slow = everyone.pop("transformers float16")  # tens of seconds where no float16 matrix product is fast: once
+    # Tens of seconds where the processor has no fast product of a format: once.
+    slow = {f"transformers {name}" for name in ("float16", *(() if has_bfloat16() else ("bfloat16",)))}
+    once = {name: everyone.pop(name) for name in slow}
     repeats = 1 if tiny else REPEATS
     tasks = {
         "total": lambda one: one.draw(ids[:short], n_new),
@@ -110,23 +112,24 @@ def run(tiny):
     for label, task in tasks.items():
         runs = {name: (lambda one=one, task=task: task(one)) for name, one in everyone.items()}
         times[label] = alternate(runs, repeats + (not tiny))
-        times[label]["transformers float16"] = alternate({"": lambda task=task: task(slow)}, 1)[""]
+        for name, one in once.items():
+            times[label][name] = alternate({"": lambda one=one, task=task: task(one)}, 1)[""]
         if not tiny:
             for name in everyone:  # the first round warmed up
                 del times[label][name].wall[0]
-    everyone["transformers float16"] = slow
-    tokens = {name: one.draw(ids[:short], n_new) for name, one in everyone.items() if name != "transformers float16"}
-    steady = [name for name in everyone if "static" not in name and name != "transformers float16"]
+    tokens = {name: one.draw(ids[:short], n_new) for name, one in everyone.items()}
+    steady = [name for name in everyone if "static" not in name]
     for label, position in (("early", early), ("late", late)):
         runs = {name: everyone[name].at_position(ids[:position], steps) for name in steady}
         times[label] = alternate(runs, repeats)
+    everyone |= once
     peers = [name for name in everyone if name.startswith("transformers")]
     best = min(peers, key=lambda name: times["total"][name].median)
     rows = [row(name, times, best, tokens, steps) for name in [*peers, *(n for n in everyone if n not in peers)]]
     what = (
         f"{short} + {n_new} tokens, greedy, one prompt, {torch.get_num_threads()} threads; {repeats} runs each, in "
-        f"turn (transformers float16 once). Ratios are against {best}, the fastest of transformers. Tokens equal: of "
-        f"{n_new}, before the first that differs from transformers in float32, and in the same format."
+        f"turn ({', '.join(sorted(once))} once). Ratios are against {best}, the fastest of transformers. Tokens equal: "
+        f"of {n_new}, before the first that differs from transformers in float32, and in the same format."
     )
     return {"what": what, "rows": rows}
 

@@ -1,4 +1,6 @@
-"""Training steps: ours, transformers' GPT-2 and nanoGPT's model.py, eager in float32 and compiled in bfloat16.
+"""Training steps: ours, transformers' GPT-2 and nanoGPT's model.py, eager in float32, and compiled in bfloat16.
+
+On a processor without bfloat16 what is compiled computes in float32.
 
 NANOGPT names the folder that holds nanoGPT's model.py. A step is forward, backward, clipping and AdamW. nanoGPT takes
 its own configure_optimizers (not fused on a CPU) and, compiled, autocast to bfloat16, which its train.py keeps for
@@ -17,7 +19,7 @@ import torch
 from torch.nn import functional as F
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from benchmarks import alternate
+from benchmarks import alternate, has_bfloat16
 from groundup.configs.model import GPTConfig
 from groundup.configs.training import ComputeConfig, TrainConfig
 from groundup.data.tokens import TokenFile
@@ -28,6 +30,7 @@ from groundup.training.step import Stepper
 
 CPU = torch.device("cpu")
 ROUNDS = 5
+FAST = "bfloat16" if has_bfloat16() else "float32"
 SIZES = {  # vocabulary, context, batch, layers, width, heads, steps a turn
     "baby": (65, 64, 12, 4, 128, 4, 10),
     "char": (65, 256, 16, 6, 384, 6, 1),
@@ -94,7 +97,7 @@ def peer(model, loss_of, optimizer, size, *, fast):
         for _ in range(steps):
             starts = torch.randint(len(ids) - context, (batch,), generator=generator)
             x, y = (torch.stack([ids[i + shift : i + shift + context] for i in starts]) for shift in (0, 1))
-            with torch.autocast("cpu", torch.bfloat16) if fast else nullcontext():
+            with torch.autocast("cpu", torch.bfloat16) if fast and FAST == "bfloat16" else nullcontext():
                 loss = run(x, y)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -139,9 +142,9 @@ def contenders(size, folder, with_compile):
         found["nanoGPT float32"] = nanogpt_turn(folder, size, fast=False)
     if with_compile:
         found |= dict([ours(size, settled=True, compiled=True)])
-        found["transformers bfloat16, compile"] = transformers_turn(size, fast=True)
+        found[f"transformers {FAST}, compile"] = transformers_turn(size, fast=True)
         if folder:
-            found["nanoGPT bfloat16, compile"] = nanogpt_turn(folder, size, fast=True)
+            found[f"nanoGPT {FAST}, compile"] = nanogpt_turn(folder, size, fast=True)
     return found
 
 
@@ -155,11 +158,11 @@ def run(tiny):
         runs = contenders(size, folder, with_compile=not tiny)
         alternate(runs, 2)  # compile, allocate; not counted
         times = alternate(runs, rounds)
-        eager, fast = (times.get(f"nanoGPT {kind}") for kind in ("float32", "bfloat16, compile"))
+        eager, fast = (times.get(f"nanoGPT {kind}") for kind in ("float32", f"{FAST}, compile"))
         tokens = size[1] * size[2] * size[6]
         for name, taken in times.items():
             rows.append({"size": label, "who": name, **taken.columns(), "tokens/s": f"{tokens / taken.median:,.0f}",
-                         "x nanoGPT float32": ratio(eager, taken), "x nanoGPT bfloat16, compile": ratio(fast, taken),
+                         "x nanoGPT float32": ratio(eager, taken), f"x nanoGPT {FAST}, compile": ratio(fast, taken),
                          "x transformers float32": ratio(times["transformers float32"], taken)})  # fmt: skip
     absent = "" if folder else " Without nanoGPT: set NANOGPT to a folder with its model.py."
     what = (

@@ -15,7 +15,13 @@ def surroundings(monkeypatch, tmp_path):
     monkeypatch.delenv("NANOGPT", raising=False)
 
 
-@pytest.mark.parametrize("name", ["generation_speed", "training_speed", "training_overhead", "loader_memory"])
+NAMES = [
+    "engine_gpt", "engine_loader", "engine_mlp", "generation_speed", "loader_memory", "training_overhead",
+    "training_speed",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_tiny_run(name):
     found = importlib.import_module(f"benchmarks.{name}").run(True)
     assert found["what"]
