@@ -94,7 +94,7 @@ def shakespeare_char_fast() -> RunConfig:
 
 
 def shakespeare_char_best() -> RunConfig:
-    """TinyShakespeare by characters, for half an hour on two cores."""
+    """TinyShakespeare by characters as low as half an hour of two cores with bfloat16 goes: 1.44 (one seed)."""
     return RunConfig(
         data=DataConfig(corpus="shakespeare", tokenizer="characters"),
         # 3.2M parameters: four times those of shakespeare-char, which is what half an hour of two cores can train.
