@@ -14,6 +14,7 @@ from groundup.engine.autograd import Node, is_grad_enabled
 from groundup.engine.dtypes import CATEGORIES
 from groundup.engine.errors import DTypeError, GradientError, ShapeError
 from groundup.engine.ops.broadcasting import unbroadcast
+from groundup.engine.ops.keys import located, reason
 from groundup.engine.ops.rules import Array, Rule
 from groundup.engine.pointwise import Operand
 from groundup.engine.shaping import clone, plain_key
@@ -27,7 +28,8 @@ def setitem(a: "Tensor", key: Any, value: Operand) -> None:
 
     Raises:
         GradientError: a is a leaf that requires a gradient, or a view of one, outside `no_grad`.
-        ShapeError: value does not broadcast to what `key` selects.
+        ShapeError: value does not broadcast to what `key` selects, or `key` has more indices than a has dimensions.
+        IndexError: a place that a does not have.
         DTypeError: a float is written into integers, or an integer into truth values.
     """
     _write(a, plain_key(key), value, "setitem")
@@ -98,12 +100,13 @@ def _write(a: "Tensor", key: Any, value: Operand, name: str) -> "Tensor":
         _check_history(a, name)
     _check_kind(a, number, name)
     _check_writable(a, name)
+    place, rest, arrays = located(name, a.data, key)
     try:
-        a.data[key] = number
+        place[rest] = number
     except ValueError:
-        raise ShapeError(_does_not_fit(name, np.shape(number), a.data[key].shape)) from None
-    except IndexError as error:
-        raise IndexError(f"{name}: {error}; the tensor has shape {list(a.shape)}") from None
+        raise ShapeError(_does_not_fit(name, np.shape(number), place[rest].shape)) from None
+    except IndexError:
+        raise reason(name, arrays, place.shape) from None
     changes.note(a.data, recorded=recorded)
     if recorded:
         _record(a, key, source, np.shape(number), name)
@@ -115,12 +118,14 @@ def _record(a: "Tensor", key: Any, source: "Tensor | None", shape: tuple[int, ..
     of_a, of_source = a.data.dtype, None if source is None else source.data.dtype
 
     def rule_a(dy: Array) -> Array:
-        rest = dy.copy()
-        rest[key] = 0
-        return rest
+        dx = dy.copy()
+        place, rest, _ = located(name, dx, key)
+        place[rest] = 0
+        return dx
 
     def rule_source(dy: Array) -> Array:
-        chosen = np.asarray(dy[key])
+        place, rest, _ = located(name, dy, key)
+        chosen = np.asarray(place[rest])
         while chosen.ndim < len(shape):  # dimensions of size 1 in front, which writing ignored
             chosen = chosen[None]
         return unbroadcast(chosen, shape).astype(of_source, copy=False)
@@ -157,6 +162,10 @@ def _check_history(a: "Tensor", name: str) -> None:
 def _check_kind(a: "Tensor", value: Any, name: str) -> None:
     """Refuse to write floats into integers, or integers into truth values: digits would be lost in silence."""
     kind = np.asarray(value).dtype
+    if kind.kind not in CATEGORIES:
+        raise DTypeError(
+            f"{name}: numbers can be written, {type(value).__name__} cannot; give a tensor, array or number"
+        )
     if CATEGORIES[kind.kind] > CATEGORIES[a.data.dtype.kind]:
         raise DTypeError(
             f"{name}: a result of {kind} cannot be kept in a tensor of {a.data.dtype}; convert it with to()"

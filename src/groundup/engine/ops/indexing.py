@@ -35,7 +35,7 @@ def index(a: Array, *, key: Key) -> Result:
         ([1.0, 1.0, 3.0], [2.0, 0.0, 1.0])
     """
     before = a.shape
-    basic, arrays = parts(key if isinstance(key, tuple) else (key,), before)
+    basic, arrays = parts("index", key if isinstance(key, tuple) else (key,), before)
     between = a[basic]
     if not arrays:
 
@@ -48,7 +48,7 @@ def index(a: Array, *, key: Key) -> Result:
     try:
         y = between[tuple(arrays.get(dim, slice(None)) for dim in range(max(arrays) + 1))]
     except IndexError:
-        raise reason(arrays, between.shape) from None
+        raise reason("index", arrays, between.shape) from None
     sizes, is_whole = between.shape, all(item is Ellipsis or item == slice(None) for item in basic)
 
     def accumulate(dy: Array) -> Array:
