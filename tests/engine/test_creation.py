@@ -13,6 +13,7 @@ from groundup.engine.errors import DTypeError, ShapeError
     [
         "m.tensor(1)", "m.tensor(1.5)", "m.tensor(True)", "m.tensor([])", "m.tensor([[1, 2], [3, 4]])",
         "m.tensor([1, 2.5])", "m.tensor([True, False])", "m.tensor(1, dtype=m.float64)", "m.tensor(2.7, dtype=m.int64)",
+        "m.zeros(2, dtype=float)", "m.zeros(2, dtype=int)", "m.tensor(1e300)", "m.tensor([1, 2]).to(float)",
         "m.zeros(2, 3)", "m.zeros((2, 3))", "m.zeros([2])", "m.zeros(())", "m.zeros(2, dtype=m.int64)", "m.ones(0, 3)",
         "m.full((2, 2), 7)", "m.full((2,), 7.0)", "m.full((2,), True)", "m.full((1,), 1, dtype=m.float64)",
         "m.arange(5)", "m.arange(2, 5)", "m.arange(5, 0, -2)", "m.arange(0, 1, 0.25)", "m.arange(3.0)", "m.arange(0)",
@@ -63,3 +64,29 @@ def test_what_is_no_number_is_refused():
     for data in ("text", [None], 1 + 2j, np.array(["a"])):
         with pytest.raises(DTypeError, match="truth values, integers or floats"):
             eg.tensor(data)
+    with pytest.raises(DTypeError, match="Python objects"):
+        eg.tensor([10**30])
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: eg.zeros(-1), ShapeError, r"zeros: sizes are whole numbers of 0 or more, found \[-1\]"),
+        (lambda: eg.ones(2, 1.5), ShapeError, r"ones: sizes .* found \[2, 1.5\]"),
+        (lambda: eg.full((2, -1), 0), ShapeError, "full: sizes"),
+        (lambda: eg.eye(-1), ShapeError, "eye: sizes"),
+        (lambda: eg.linspace(0, 1, -1), ShapeError, "linspace: sizes"),
+        (lambda: eg.arange(0, 5, 0), ValueError, "arange: .* step not 0"),
+        (lambda: eg.arange("a"), ValueError, "arange: start, end and step are numbers.*'a'"),
+        (lambda: eg.randn(-1), ShapeError, "randn: sizes"),
+        (lambda: eg.rand("a"), ShapeError, "rand: sizes"),
+        (lambda: eg.randperm(-1), ShapeError, "randperm: sizes"),
+        (lambda: eg.randn(2, dtype=eg.int64), DTypeError, "randn: draws float32 or float64, not int64"),
+        (lambda: eg.randint(5, 2, (3,)), ValueError, "randint: there is no whole number from 5 up to"),
+        (lambda: eg.multinomial(eg.zeros(2, 0), 1), ShapeError, r"multinomial: .* not \[2, 0\]"),
+        (lambda: eg.manual_seed(-1), ValueError, "manual_seed: a seed is a whole number of 0 or more, not -1"),
+    ],
+)
+def test_sizes_and_settings_that_cannot_be_are_refused_by_name(make, error, message):
+    with pytest.raises(error, match=message):
+        make()

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from groundup import engine as eg
-from groundup.engine.errors import ShapeError
+from groundup.engine.errors import DTypeError, GradientError, ShapeError
 
 PROGRAMS = [
     "x.sum()", "x.sum(1)", "x.sum((0, 2), keepdim=True)", "x.sum(dim=-1)", "x.mean()", "x.mean(0, True)", "x.prod()",
@@ -50,7 +50,8 @@ def test_values_and_gradients_are_torchs(program):
         "x.topk(2)[1]", "x.sort()[1]", "(x > 0).any()", "(x > 0).all(1)", "(x > 0).sum()", "(x > 0).sum(1)",
         "x.isnan()",
         "x.isfinite()", "~(x > 0)", "(x > 0) & (x < 1)", "(x > 0) | (x < -1)", "x.long().sum(0)", "x.long().prod()",
-        "x.long().cumsum(0)", "x.long().max()", "m.where(x > 0, 1, 0)", "m.cat([x.long(), x])", "x.long() / 2",
+        "x.long().cumsum(0)", "x.long().max()", "m.where(x > 0, 1, 0)", "x.long().clamp(0.5)",
+        "x.long().clamp(0, 1)", "x.long() // 2", "x.long() % -2", "m.cat([x.long(), x])", "x.long() / 2",
     ],
 )  # fmt: skip
 def test_values_without_gradients_are_torchs(program):
@@ -111,3 +112,39 @@ def test_dimensions_that_do_not_exist_are_named():
         x.split([1, 1], 1)
     with pytest.raises(ShapeError, match="cat: no tensors"):
         eg.cat([])
+
+
+@pytest.mark.parametrize(
+    ("program", "error", "message"),
+    [
+        ("m.relu(5)", DTypeError, "relu: expected a tensor, found int"),
+        ("m.exp(3.0)", DTypeError, "exp: expected a tensor, found float"),
+        ("m.exp(np.ones(3))", DTypeError, "exp: expected a tensor, found ndarray"),
+        ("m.sum([1, 2])", DTypeError, "sum: expected a tensor, found list"),
+        ("m.add(1, 2)", DTypeError, "add: int and int do not go together"),
+        ("m.cat([x, 3])", DTypeError, "cat: expected a tensor, found Tensor and int"),
+        ("x.sum().backward(2.0)", GradientError, "requires no gradient"),
+        ("x.clamp('a')", DTypeError, "clamp: a bound is a number, not str"),
+        ("x.clamp()", ValueError, "clamp: neither min nor max"),
+        ("x.long().softmax(0)", DTypeError, "softmax: a tensor of int64"),
+        ("x.long().mean()", DTypeError, "mean: not defined for int64"),
+        ("x.long() // 0", ZeroDivisionError, "floor_divide: int64 divided by 0"),
+        ("x.long() % m.tensor([0, 1, 2])", ZeroDivisionError, "remainder: int64 divided by 0"),
+        ("~x", DTypeError, "~: defined for truth values, such as x > 0, not for float32"),
+        ("x.long() & 1", DTypeError, "&: defined for truth values, .* not for int64"),
+        ("(x > 0) | 1", DTypeError, r"\|: defined for truth values, .* not for int"),
+        ("m.topk(x, 4)", ShapeError, r"topk: k is 4, and dimension -1 of \[2, 3\] has 3"),
+        ("m.topk(x, -1)", ShapeError, "topk: k is -1"),
+        ("x.chunk(0)", ShapeError, "chunk: 0 pieces"),
+        ("x[0].tril()", ShapeError, r"tril: \[3\] holds no matrix"),
+        ("x[None].T", ShapeError, r"t: \[1, 2, 3\] is no matrix; use mT"),
+    ],
+)
+def test_what_is_wrong_is_named(program, error, message):
+    with pytest.raises(error, match=message):
+        eval(program, {"m": eg, "np": np, "x": eg.zeros(2, 3)})
+
+
+def test_a_gradient_that_is_no_tensor_is_refused():
+    with pytest.raises(DTypeError, match="backward: expected a tensor, found float"):
+        (eg.ones(2, requires_grad=True) * 2).sum().backward(2.0)

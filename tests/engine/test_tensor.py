@@ -163,7 +163,7 @@ def test_what_does_not_go_together_is_said():
         truth - truth
     with pytest.raises(DTypeError, match="negative: of truth values"):
         -truth
-    with pytest.raises(DTypeError, match="mean: of a tensor of int64"):
+    with pytest.raises(DTypeError, match="mean: not defined for int64"):
         eg.arange(3).mean()
 
 

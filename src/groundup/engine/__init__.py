@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import Any
 
 from groundup.engine.autograd import apply, enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from groundup.engine.comparisons import eq, ge, gt, isfinite, isnan, le, logical_and, logical_not, logical_or, lt, ne
 from groundup.engine.creation import (
     arange,
     as_tensor,
@@ -37,22 +38,11 @@ from groundup.engine.pointwise import (
     clamp,
     cos,
     div,
-    eq,
     exp,
-    ge,
-    gt,
-    isfinite,
-    isnan,
-    le,
     log,
-    logical_and,
-    logical_not,
-    logical_or,
-    lt,
     maximum,
     minimum,
     mul,
-    ne,
     neg,
     pow,
     reciprocal,

@@ -16,7 +16,7 @@ import numpy as np
 from numpy import ndarray
 
 from groundup.engine import changes
-from groundup.engine.errors import GradientError
+from groundup.engine.errors import DTypeError, GradientError, not_tensors
 from groundup.engine.ops.rules import Array, Operation, Rule
 
 if TYPE_CHECKING:
@@ -115,16 +115,25 @@ def apply(op: Operation, *inputs: "Tensor | Array", **settings: Any) -> "Tensor"
         op: takes arrays by position and settings by name; returns the output and a rule for each array.
         inputs: tensors, or plain arrays (constants). At least one is a tensor.
         settings: passed to the operation as they are.
+
+    Raises:
+        DTypeError: an input that is neither a tensor nor an array, or no tensor among them.
     """
     arrays = []
     needed = False
-    for x in inputs:
-        if isinstance(x, ndarray):
-            arrays.append(x)
-        else:
-            arrays.append(x.data)
-            needed = needed or x._requires_grad
-            some = x
+    some: Tensor | None = None
+    try:
+        for x in inputs:
+            if isinstance(x, ndarray):
+                arrays.append(x)
+            else:
+                needed = x._requires_grad or needed
+                arrays.append(x.data)
+                some = x
+    except AttributeError:
+        some = None
+    if some is None:
+        raise DTypeError(not_tensors(op.__name__, *inputs))
     data, rules = op(*arrays, **settings)
     if type(data) is not ndarray:
         data = np.asarray(data)  # NumPy makes a scalar of an array without dimensions

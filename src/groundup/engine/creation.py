@@ -7,7 +7,7 @@ import numpy as np
 from groundup.engine.dtypes import as_array, as_dtype, float32
 from groundup.engine.errors import DTypeError
 from groundup.engine.ops.rules import Array
-from groundup.engine.shaping import Size, sizes
+from groundup.engine.shaping import Size, new_sizes
 from groundup.engine.tensor import Tensor
 
 
@@ -41,17 +41,17 @@ def from_numpy(array: Array) -> Tensor:
 
 def empty(*size: Size, dtype: Any = float32, requires_grad: bool = False) -> Tensor:
     """Return a tensor of a shape, given as sizes or as one tuple, with whatever was in that memory."""
-    return Tensor(np.empty(sizes(size), as_dtype(dtype)), requires_grad=requires_grad)
+    return Tensor(np.empty(new_sizes("empty", size), as_dtype(dtype)), requires_grad=requires_grad)
 
 
 def zeros(*size: Size, dtype: Any = float32, requires_grad: bool = False) -> Tensor:
     """Return zeros of a shape, given as sizes or as one tuple."""
-    return Tensor(np.zeros(sizes(size), as_dtype(dtype)), requires_grad=requires_grad)
+    return Tensor(np.zeros(new_sizes("zeros", size), as_dtype(dtype)), requires_grad=requires_grad)
 
 
 def ones(*size: Size, dtype: Any = float32, requires_grad: bool = False) -> Tensor:
     """Return ones of a shape, given as sizes or as one tuple."""
-    return Tensor(np.ones(sizes(size), as_dtype(dtype)), requires_grad=requires_grad)
+    return Tensor(np.ones(new_sizes("ones", size), as_dtype(dtype)), requires_grad=requires_grad)
 
 
 def full(size: Size, fill_value: float, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
@@ -62,7 +62,9 @@ def full(size: Size, fill_value: float, *, dtype: Any = None, requires_grad: boo
         tensor([[7, 7, 7],
                 [7, 7, 7]])
     """
-    return Tensor(np.full(size, fill_value, as_array(fill_value, dtype).dtype), requires_grad=requires_grad)
+    return Tensor(
+        np.full(new_sizes("full", (size,)), fill_value, as_array(fill_value, dtype).dtype), requires_grad=requires_grad
+    )
 
 
 def zeros_like(input: Tensor, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
@@ -82,7 +84,8 @@ def full_like(input: Tensor, fill_value: float, *, dtype: Any = None, requires_g
 
 def eye(n: int, m: int | None = None, *, dtype: Any = float32, requires_grad: bool = False) -> Tensor:
     """Return the matrix [n, m] (m = n if left out) with ones on its diagonal and zeros elsewhere."""
-    return Tensor(np.eye(n, m, dtype=as_dtype(dtype)), requires_grad=requires_grad)
+    rows, columns = new_sizes("eye", (n, n if m is None else m))
+    return Tensor(np.eye(rows, columns, dtype=as_dtype(dtype)), requires_grad=requires_grad)
 
 
 def arange(
@@ -96,6 +99,8 @@ def arange(
     """
     if end is None:
         start, end = 0, start
+    if not all(isinstance(x, int | float | np.number) for x in (start, end, step)) or step == 0:
+        raise ValueError(f"arange: start, end and step are numbers, step not 0; found {start!r}, {end!r} and {step!r}")
     if dtype is None:
         dtype = float32 if any(isinstance(x, float) for x in (start, end, step)) else np.int64
     return Tensor(np.arange(start, end, step).astype(as_dtype(dtype)), requires_grad=requires_grad)
@@ -103,4 +108,5 @@ def arange(
 
 def linspace(start: float, end: float, steps: int, *, dtype: Any = float32, requires_grad: bool = False) -> Tensor:
     """Return `steps` numbers from start to end, both included, at equal distances."""
+    (steps,) = new_sizes("linspace", (steps,))
     return Tensor(np.linspace(start, end, steps).astype(as_dtype(dtype)), requires_grad=requires_grad)

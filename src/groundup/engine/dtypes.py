@@ -23,19 +23,18 @@ _OF_PYTHON = (bool_, int64, float32)  # what a Python bool, int and float are wh
 
 
 def as_dtype(dtype: Any) -> DType:
-    """Return an element type given as the engine's, NumPy's, or as Python's bool, int or float (float32).
+    """Return an element type given as the engine's, NumPy's, or as Python's bool, int (int64) or float (float64).
 
     Raises:
         DTypeError: not a type of truth values, integers or floats.
     """
-    if dtype is float:
-        return float32
     try:
         found: DType = np.dtype(dtype)
     except TypeError:
         raise DTypeError(f"{dtype!r} is no element type; give float32, float64, int64 or bool") from None
     if found.kind not in CATEGORIES:
-        raise DTypeError(f"tensors hold truth values, integers or floats, not {found}; convert the data first")
+        what = "Python objects (None, dicts, integers beyond 64 bits)" if found.kind == "O" else found
+        raise DTypeError(f"tensors hold truth values, integers or floats, not {what}; convert the data first")
     return found
 
 
@@ -65,9 +64,12 @@ def as_array(data: Any, dtype: Any = None) -> Array:
             raise ShapeError(f"tensor: lists at one depth must be of one length ({error})") from None
         is_python = not hasattr(data, "__array__")
     if dtype is not None:
-        array = array.astype(as_dtype(dtype), copy=False)
+        as_dtype(array.dtype)
+        with np.errstate(over="ignore", invalid="ignore"):
+            array = array.astype(as_dtype(dtype), copy=False)
     elif is_python and array.dtype == float64:
-        array = array.astype(float32)
+        with np.errstate(over="ignore"):  # beyond float32 is ∞, as in torch
+            array = array.astype(float32)
     as_dtype(array.dtype)
     return array
 

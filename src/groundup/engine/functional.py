@@ -11,40 +11,24 @@ import numpy as np
 
 from groundup.engine.autograd import apply
 from groundup.engine.dtypes import is_floating
-from groundup.engine.errors import DTypeError, ShapeError
+from groundup.engine.errors import DTypeError, ShapeError, not_tensors
 from groundup.engine.ops import activation, convolution, indexing, normalization, pooling
 from groundup.engine.ops import attention as attending
 from groundup.engine.ops import cross_entropy as entropy
 from groundup.engine.ops import dropout as dropping
 from groundup.engine.ops import linear as linear_map
 from groundup.engine.ops import losses as pairwise
-from groundup.engine.ops import softmax as normalized
 from groundup.engine.ops.losses import Reduction
 from groundup.engine.ops.rules import Array
 from groundup.engine.ops.windows import Pair
+from groundup.engine.pointwise import relu as relu
+from groundup.engine.pointwise import sigmoid as sigmoid
 from groundup.engine.pointwise import tanh as tanh
 from groundup.engine.random import Generator, default_generator
+from groundup.engine.reductions import log_softmax as log_softmax
+from groundup.engine.reductions import softmax as softmax
+from groundup.engine.shaping import pad as pad
 from groundup.engine.tensor import Tensor
-
-
-def relu(input: Tensor) -> Tensor:
-    """Return max(x, 0).
-
-    Example:
-        >>> relu(Tensor([-2.0, 3.0])).tolist()
-        [0.0, 3.0]
-    """
-    return apply(activation.relu, input)
-
-
-def sigmoid(input: Tensor) -> Tensor:
-    """Return 1 / (1 + e^-x).
-
-    Example:
-        >>> sigmoid(Tensor([0.0, -1e4])).tolist()
-        [0.5, 0.0]
-    """
-    return apply(activation.sigmoid, _floats("sigmoid", input))
 
 
 def silu(input: Tensor) -> Tensor:
@@ -67,26 +51,6 @@ def gelu(input: Tensor, approximate: Literal["none", "tanh"] = "none") -> Tensor
     if approximate not in ("none", "tanh"):
         raise ValueError(f"gelu: approximate is {approximate!r}; it must be 'none' or 'tanh'")
     return apply(activation.gelu if approximate == "none" else activation.gelu_tanh, _floats("gelu", input))
-
-
-def softmax(input: Tensor, dim: int) -> Tensor:
-    """Return e^x / Σ e^x along `dim`.
-
-    Example:
-        >>> softmax(Tensor([[0.0, 0.0]]), dim=-1).tolist()
-        [[0.5, 0.5]]
-    """
-    return apply(normalized.softmax, _floats("softmax", input), dim=dim)
-
-
-def log_softmax(input: Tensor, dim: int) -> Tensor:
-    """Return ln softmax(x) along `dim`, exact also where softmax is 0 in floats.
-
-    Example:
-        >>> log_softmax(Tensor([0.0, 1000.0]), dim=-1).tolist()
-        [-1000.0, 0.0]
-    """
-    return apply(normalized.log_softmax, _floats("log_softmax", input), dim=dim)
 
 
 def layer_norm(
@@ -144,7 +108,7 @@ def embedding(input: Tensor | Array, weight: Tensor, padding_idx: int | None = N
         >>> embedding(Tensor([1, 1]), Tensor([[0.0], [5.0]])).tolist()
         [[5.0], [5.0]]
     """
-    return apply(indexing.embedding, weight, ids=_plain(input), padding_idx=padding_idx)
+    return apply(indexing.embedding, weight, ids=_plain("embedding", input), padding_idx=padding_idx)
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, generator: Generator | None = None) -> Tensor:
@@ -230,7 +194,7 @@ def scaled_dot_product_attention(
         key,
         value,
         scale=scale,
-        mask=None if attn_mask is None else _plain(attn_mask),
+        mask=None if attn_mask is None else _plain("attn_mask", attn_mask),
         is_causal=is_causal,
         dropout_p=dropout_p,
         generator=(generator or default_generator).numbers,
@@ -249,7 +213,8 @@ def cross_entropy(
         >>> round(cross_entropy(Tensor([[0.0, 0.0]]), Tensor([1])).item(), 4)  # ln 2
         0.6931
     """
-    return apply(entropy.cross_entropy, input, target=_plain(target), ignore_index=ignore_index, reduction=reduction)
+    of_rows = _plain("cross_entropy", target)
+    return apply(entropy.cross_entropy, input, target=of_rows, ignore_index=ignore_index, reduction=reduction)
 
 
 def nll_loss(input: Tensor, target: Tensor | Array, ignore_index: int = -100, reduction: Reduction = "mean") -> Tensor:
@@ -259,7 +224,8 @@ def nll_loss(input: Tensor, target: Tensor | Array, ignore_index: int = -100, re
         >>> nll_loss(Tensor([[-1.0, -2.0]]), Tensor([1])).item()
         2.0
     """
-    return apply(entropy.nll_loss, input, target=_plain(target), ignore_index=ignore_index, reduction=reduction)
+    of_rows = _plain("nll_loss", target)
+    return apply(entropy.nll_loss, input, target=of_rows, ignore_index=ignore_index, reduction=reduction)
 
 
 def mse_loss(input: Tensor, target: Tensor, reduction: Reduction = "mean") -> Tensor:
@@ -283,18 +249,24 @@ def binary_cross_entropy_with_logits(input: Tensor, target: Tensor, reduction: R
 
 
 def _floats(op: str, x: Tensor) -> Tensor:
+    if not isinstance(x, Tensor):
+        raise DTypeError(not_tensors(op, x))
     if not is_floating(x.dtype):
         raise DTypeError(f"{op}: a tensor of {x.dtype}; it must hold floats: convert it with .float()")
     return x
 
 
-def _plain(x: Tensor | Array) -> Array:
+def _plain(op: str, x: Tensor | Array) -> Array:
+    if not isinstance(x, Tensor | np.ndarray):
+        raise DTypeError(not_tensors(op, x))
     return x.data if isinstance(x, Tensor) else x
 
 
 def _fits(op: str, x: Tensor, shape: Sequence[int]) -> int:
     """Return how many dimensions `shape` has, having checked that x [..., *shape] holds floats and ends in it."""
     _floats(op, x)
+    if not isinstance(shape, Sequence):
+        raise ShapeError(f"{op}: normalized_shape is {shape!r}; give the last sizes of x as a tuple or list")
     if not shape or x.shape[-len(shape) :] != tuple(shape):
         raise ShapeError(f"{op}: x {list(x.shape)} must end in normalized_shape {list(shape)}, of at least one size")
     return len(shape)

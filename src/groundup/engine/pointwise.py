@@ -7,7 +7,7 @@ import numpy as np
 from groundup.engine.autograd import apply
 from groundup.engine.dtypes import DType, as_dtype, float32, float64, for_scalar, int64, is_floating, together
 from groundup.engine.errors import DTypeError
-from groundup.engine.ops import activation, comparison, elementwise
+from groundup.engine.ops import activation, elementwise
 from groundup.engine.ops.rules import Array, Operation
 
 if TYPE_CHECKING:
@@ -56,50 +56,52 @@ def matched(name: str, a: Any, b: Any) -> "tuple[Tensor | Array, Tensor | Array]
     Raises:
         DTypeError: something else.
     """
-    if isinstance(b, _NUMBERS):
-        dtype = for_scalar(b, a.data.dtype)
-        return cast(a, dtype), np.array(b, dtype)
-    if isinstance(a, _NUMBERS):
-        dtype = for_scalar(a, b.data.dtype)
-        return np.array(a, dtype), cast(b, dtype)
-    if isinstance(a, _ARRAYS):
-        a = b._result(np.asarray(a), None)
-    if isinstance(b, _ARRAYS):
-        b = a._result(np.asarray(b), None)
     try:
+        if isinstance(b, _NUMBERS):
+            dtype = for_scalar(b, a.data.dtype)
+            return cast(a, dtype), np.array(b, dtype)
+        if isinstance(a, _NUMBERS):
+            dtype = for_scalar(a, b.data.dtype)
+            return np.array(a, dtype), cast(b, dtype)
+        if isinstance(a, _ARRAYS):
+            a = b._result(np.asarray(a), None)
+        if isinstance(b, _ARRAYS):
+            b = a._result(np.asarray(b), None)
         same = a.data.dtype is b.data.dtype
     except AttributeError:
         kinds = f"{type(a).__name__} and {type(b).__name__}"
-        raise DTypeError(f"{name}: {kinds} do not go together; give tensors, arrays or numbers") from None
+        raise DTypeError(f"{name}: {kinds} do not go together; give a tensor, and a tensor, array or number") from None
     if same:
         return a, b
     dtype = together(a, b)
     return cast(a, dtype), cast(b, dtype)
 
 
-def _binary(op: Operation, a: Operand, b: Operand) -> "Tensor":
+def binary(op: Operation, a: Operand, b: Operand) -> "Tensor":
+    """Return op(a, b) of operands in the element type of their result."""
     x, y = matched(op.__name__, a, b)
     return apply(op, x, y)
 
 
-def _real(a: "Tensor") -> "Tensor":
-    """Return a, or float32 of it if it holds integers or truth values: what a function of real numbers takes."""
-    return a if is_floating(a.data.dtype) else cast(a, float32)
+def _real(op: Operation, a: "Tensor") -> "Tensor":
+    """Return op(a) for a function of real numbers: integers and truth values are taken as float32."""
+    kind = getattr(getattr(a, "data", None), "dtype", None)  # apply refuses what has none
+    return apply(op, a if kind is None or is_floating(kind) else cast(a, float32))
 
 
 def add(a: Operand, b: Operand) -> "Tensor":
     """Return a + b."""
-    return _binary(elementwise.add, a, b)
+    return binary(elementwise.add, a, b)
 
 
 def sub(a: Operand, b: Operand) -> "Tensor":
     """Return a - b."""
-    return _binary(elementwise.subtract, a, b)
+    return binary(elementwise.subtract, a, b)
 
 
 def mul(a: Operand, b: Operand) -> "Tensor":
     """Return ab, element by element."""
-    return _binary(elementwise.multiply, a, b)
+    return binary(elementwise.multiply, a, b)
 
 
 def div(a: Operand, b: Operand) -> "Tensor":
@@ -114,27 +116,27 @@ def pow(a: Operand, b: Operand) -> "Tensor":
     """Return aᵇ."""
     if type(b) is int and b == 2 and getattr(a, "requires_grad", False):
         return mul(a, a)  # whose gradient takes no power and no logarithm
-    return _binary(elementwise.power, a, b)
+    return binary(elementwise.power, a, b)
 
 
 def remainder(a: Operand, b: Operand) -> "Tensor":
     """Return what is left of a divided by b, of the sign of b."""
-    return _binary(elementwise.remainder, a, b)
+    return binary(elementwise.remainder, a, b)
 
 
 def floor_divide(a: Operand, b: Operand) -> "Tensor":
     """Return a / b rounded down."""
-    return _binary(elementwise.floor_divide, a, b)
+    return binary(elementwise.floor_divide, a, b)
 
 
 def maximum(a: Operand, b: Operand) -> "Tensor":
     """Return the larger of both, element by element."""
-    return _binary(elementwise.maximum, a, b)
+    return binary(elementwise.maximum, a, b)
 
 
 def minimum(a: Operand, b: Operand) -> "Tensor":
     """Return the smaller of both, element by element."""
-    return _binary(elementwise.minimum, a, b)
+    return binary(elementwise.minimum, a, b)
 
 
 def neg(a: "Tensor") -> "Tensor":
@@ -149,17 +151,17 @@ def abs(a: "Tensor") -> "Tensor":
 
 def exp(a: "Tensor") -> "Tensor":
     """Return eᵃ."""
-    return apply(elementwise.exp, _real(a))
+    return _real(elementwise.exp, a)
 
 
 def log(a: "Tensor") -> "Tensor":
     """Return the natural logarithm."""
-    return apply(elementwise.log, _real(a))
+    return _real(elementwise.log, a)
 
 
 def sqrt(a: "Tensor") -> "Tensor":
     """Return the square root."""
-    return apply(elementwise.sqrt, _real(a))
+    return _real(elementwise.sqrt, a)
 
 
 def rsqrt(a: "Tensor") -> "Tensor":
@@ -179,87 +181,62 @@ def square(a: "Tensor") -> "Tensor":
 
 def sin(a: "Tensor") -> "Tensor":
     """Return the sine of a in radians."""
-    return apply(elementwise.sin, _real(a))
+    return _real(elementwise.sin, a)
 
 
 def cos(a: "Tensor") -> "Tensor":
     """Return the cosine of a in radians."""
-    return apply(elementwise.cos, _real(a))
+    return _real(elementwise.cos, a)
 
 
 def tanh(a: "Tensor") -> "Tensor":
-    """Return the hyperbolic tangent."""
-    return apply(elementwise.tanh, _real(a))
+    """Return the hyperbolic tangent.
+
+    Example:
+        >>> from groundup.engine import tensor
+        >>> tanh(tensor([0.0, 100.0])).tolist()
+        [0.0, 1.0]
+    """
+    return _real(elementwise.tanh, a)
 
 
 def relu(a: "Tensor") -> "Tensor":
-    """Return a where it is positive, else 0."""
+    """Return a where it is positive, else 0.
+
+    Example:
+        >>> from groundup.engine import tensor
+        >>> relu(tensor([-2.0, 3.0])).tolist()
+        [0.0, 3.0]
+    """
     return apply(activation.relu, a)
 
 
 def sigmoid(a: "Tensor") -> "Tensor":
-    """Return 1 / (1 + e⁻ᵃ)."""
-    return apply(activation.sigmoid, _real(a))
+    """Return 1 / (1 + e⁻ᵃ).
+
+    Example:
+        >>> from groundup.engine import tensor
+        >>> sigmoid(tensor([0.0, -1e4])).tolist()
+        [0.5, 0.0]
+    """
+    return _real(activation.sigmoid, a)
 
 
 def clamp(a: "Tensor", min: float | None = None, max: float | None = None) -> "Tensor":
-    """Return a moved into [min, max]."""
+    """Return a moved into [min, max], at least one of them given.
+
+    Raises:
+        DTypeError: a bound that is no number: for bounds that are tensors see `maximum` and `minimum`.
+        ValueError: no bound.
+    """
+    for bound in (min, max):
+        if bound is not None:
+            if not isinstance(bound, _NUMBERS):
+                raise DTypeError(f"clamp: a bound is a number, not {type(bound).__name__}; see maximum and minimum")
+            a = cast(a, for_scalar(bound, a.data.dtype))
+    if min is None and max is None:
+        raise ValueError("clamp: neither min nor max is given; give at least one")
     return apply(elementwise.clamp, a, low=min, high=max)
-
-
-def eq(a: Operand, b: Operand) -> "Tensor":
-    """Return where a = b."""
-    return _binary(comparison.equal, a, b)
-
-
-def ne(a: Operand, b: Operand) -> "Tensor":
-    """Return where a ≠ b."""
-    return _binary(comparison.not_equal, a, b)
-
-
-def lt(a: Operand, b: Operand) -> "Tensor":
-    """Return where a < b."""
-    return _binary(comparison.less, a, b)
-
-
-def le(a: Operand, b: Operand) -> "Tensor":
-    """Return where a ≤ b."""
-    return _binary(comparison.less_equal, a, b)
-
-
-def gt(a: Operand, b: Operand) -> "Tensor":
-    """Return where a > b."""
-    return _binary(comparison.greater, a, b)
-
-
-def ge(a: Operand, b: Operand) -> "Tensor":
-    """Return where a ≥ b."""
-    return _binary(comparison.greater_equal, a, b)
-
-
-def isnan(a: "Tensor") -> "Tensor":
-    """Return where a is not a number."""
-    return apply(comparison.isnan, a)
-
-
-def isfinite(a: "Tensor") -> "Tensor":
-    """Return where a is neither ±inf nor nan."""
-    return apply(comparison.isfinite, a)
-
-
-def logical_not(a: "Tensor") -> "Tensor":
-    """Return where a is False or 0."""
-    return apply(comparison.logical_not, a)
-
-
-def logical_and(a: Operand, b: Operand) -> "Tensor":
-    """Return where both a and b hold."""
-    return _binary(comparison.logical_and, a, b)
-
-
-def logical_or(a: Operand, b: Operand) -> "Tensor":
-    """Return where a or b holds, or both."""
-    return _binary(comparison.logical_or, a, b)
 
 
 def rsub(a: Operand, b: Operand) -> "Tensor":

@@ -4,8 +4,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from groundup.engine.dtypes import as_dtype, float32
-from groundup.engine.shaping import Size, sizes
+from groundup.engine.dtypes import as_dtype, float32, float64
+from groundup.engine.errors import DTypeError, ShapeError
+from groundup.engine.shaping import Size, new_sizes
 from groundup.engine.tensor import Tensor
 
 
@@ -18,10 +19,12 @@ class Generator:
     """
 
     def __init__(self, seed: int = 0) -> None:
-        self.numbers = np.random.default_rng(seed)
+        self.manual_seed(seed)
 
     def manual_seed(self, seed: int) -> Self:
-        """Begin anew from a seed, and return self."""
+        """Begin anew from a seed, a whole number of 0 or more, and return self."""
+        if not isinstance(seed, int | np.integer) or seed < 0:
+            raise ValueError(f"manual_seed: a seed is a whole number of 0 or more, not {seed!r}")
         self.numbers = np.random.default_rng(seed)
         return self
 
@@ -47,15 +50,22 @@ def _numbers(generator: Generator | None) -> np.random.Generator:
     return (default_generator if generator is None else generator).numbers
 
 
+def _floats(name: str, dtype: Any) -> Any:
+    found = as_dtype(dtype)
+    if found not in (float32, float64):
+        raise DTypeError(f"{name}: draws float32 or float64, not {found}; see randint for whole numbers")
+    return found.type
+
+
 def rand(*size: Size, generator: Generator | None = None, dtype: Any = float32, requires_grad: bool = False) -> Tensor:
     """Return numbers uniform in [0, 1), of a shape given as sizes or as one tuple."""
-    drawn = _numbers(generator).random(sizes(size), dtype=as_dtype(dtype).type)
+    drawn = _numbers(generator).random(new_sizes("rand", size), dtype=_floats("rand", dtype))
     return Tensor(np.asarray(drawn), requires_grad=requires_grad)
 
 
 def randn(*size: Size, generator: Generator | None = None, dtype: Any = float32, requires_grad: bool = False) -> Tensor:
     """Return normal numbers of mean 0 and deviation 1, of a shape given as sizes or as one tuple."""
-    drawn = _numbers(generator).standard_normal(sizes(size), dtype=as_dtype(dtype).type)
+    drawn = _numbers(generator).standard_normal(new_sizes("randn", size), dtype=_floats("randn", dtype))
     return Tensor(np.asarray(drawn), requires_grad=requires_grad)
 
 
@@ -66,11 +76,15 @@ def normal(mean: float, std: float, size: Size, *, generator: Generator | None =
 
 def randint(low: int, high: int, size: Size, *, generator: Generator | None = None) -> Tensor:
     """Return whole numbers uniform in low … high - 1."""
-    return Tensor(np.asarray(_numbers(generator).integers(low, high, size, dtype=np.int64)))
+    if low >= high:
+        raise ValueError(f"randint: there is no whole number from {low} up to but not including {high}")
+    shape = new_sizes("randint", (size,))
+    return Tensor(np.asarray(_numbers(generator).integers(low, high, shape, dtype=np.int64)))
 
 
 def randperm(n: int, *, generator: Generator | None = None) -> Tensor:
     """Return 0 … n - 1 in random order."""
+    (n,) = new_sizes("randperm", (n,))
     return Tensor(_numbers(generator).permutation(n).astype(np.int64))
 
 
@@ -87,7 +101,10 @@ def multinomial(
 
     Raises:
         ValueError: negative weights, or fewer weights above 0 than draws without replacement.
+        ShapeError: a single number, or rows without weights.
     """
+    if not input.ndim or not input.shape[-1]:
+        raise ShapeError(f"multinomial: weights are [..., V] with V at least 1, not {list(input.shape)}")
     weights = input.data.reshape(-1, input.shape[-1]).astype(np.float64)
     least = 1 if replacement else num_samples
     if not (weights >= 0).all() or ((weights > 0).sum(axis=1) < least).any():

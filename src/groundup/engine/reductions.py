@@ -3,9 +3,11 @@
 from typing import TYPE_CHECKING, NamedTuple
 
 from groundup.engine.autograd import apply
+from groundup.engine.errors import ShapeError
 from groundup.engine.ops import comparison, extremes, indexing, reduction
 from groundup.engine.ops import matmul as products
 from groundup.engine.ops import softmax as shares
+from groundup.engine.ops.dims import one_dim
 from groundup.engine.ops.reduction import Dim
 from groundup.engine.pointwise import Operand, matched, maximum, minimum
 from groundup.engine.shaping import squeeze, unsqueeze
@@ -73,12 +75,24 @@ def logsumexp(a: "Tensor", dim: Dim = None, keepdim: bool = False) -> "Tensor":
 
 
 def softmax(a: "Tensor", dim: int) -> "Tensor":
-    """Return exp a / Σ exp a along `dim`: shares that add up to 1."""
+    """Return exp a / Σ exp a along `dim`: shares that add up to 1.
+
+    Example:
+        >>> from groundup.engine import tensor
+        >>> softmax(tensor([[0.0, 0.0]]), dim=-1).tolist()
+        [[0.5, 0.5]]
+    """
     return apply(shares.softmax, a, dim=dim)
 
 
 def log_softmax(a: "Tensor", dim: int) -> "Tensor":
-    """Return the logarithm of `softmax`, exact also where softmax is 0 in floats."""
+    """Return the logarithm of `softmax`, exact also where softmax is 0 in floats.
+
+    Example:
+        >>> from groundup.engine import tensor
+        >>> log_softmax(tensor([0.0, 1000.0]), dim=-1).tolist()
+        [-1000.0, 0.0]
+    """
     return apply(shares.log_softmax, a, dim=dim)
 
 
@@ -137,6 +151,11 @@ def sort(a: "Tensor", dim: int = -1, descending: bool = False) -> Chosen:
 
 def topk(a: "Tensor", k: int, dim: int = -1) -> Chosen:
     """Return the k largest elements along `dim`, the largest first, and their places."""
+    size = a.shape[one_dim("topk", dim, a.ndim)] if a.ndim else 1
+    if not 0 <= k <= size:
+        raise ShapeError(f"topk: k is {k}, and dimension {dim} of {list(a.shape)} has {size}; give 0 to {size}")
+    if not a.ndim:
+        return Chosen(a, argsort(a, dim))
     places = argsort(a, dim, descending=True).data.swapaxes(dim, -1)[..., :k].swapaxes(dim, -1)
     return Chosen(apply(indexing.gather, a, dim=dim, index=places), a._result(places, None))
 

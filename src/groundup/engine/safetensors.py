@@ -169,7 +169,7 @@ def _parsed(text: bytes, path: str | os.PathLike[str]) -> dict[str, Any]:
     return header
 
 
-def _entry(described: Any, name: str, path: str | os.PathLike[str]) -> Entry:  # noqa: ANN401 - whatever JSON holds
+def _entry(described: Any, name: str, path: str | os.PathLike[str]) -> Entry:
     """Return the entry for `name`, checked by itself."""
     if not isinstance(described, dict) or described.keys() != {"dtype", "shape", "data_offsets"}:
         raise SafetensorsError(f"{path}: {name!r} must have dtype, shape and data_offsets, found {str(described)[:80]}")

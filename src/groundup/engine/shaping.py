@@ -7,7 +7,7 @@ import numpy as np
 
 from groundup.engine.autograd import apply
 from groundup.engine.dtypes import promoted
-from groundup.engine.errors import ShapeError
+from groundup.engine.errors import DTypeError, ShapeError, not_tensors
 from groundup.engine.ops import elementwise, indexing, joining, movement
 from groundup.engine.ops.dims import one_dim
 from groundup.engine.ops.rules import Array
@@ -26,6 +26,18 @@ _SEVERAL = (tuple, list)
 def sizes(given: tuple[Size, ...]) -> tuple[int, ...]:
     """Return sizes that were given one by one, or as one sequence, as a tuple."""
     return tuple(given[0]) if len(given) == 1 and isinstance(given[0], _SEVERAL) else given  # type: ignore[return-value]
+
+
+def new_sizes(name: str, given: tuple[Size, ...]) -> tuple[int, ...]:
+    """Return the sizes of a tensor to be made.
+
+    Raises:
+        ShapeError: a size that is no whole number of 0 or more.
+    """
+    found = sizes(given)
+    if not all(isinstance(size, int | np.integer) and size >= 0 for size in found):
+        raise ShapeError(f"{name}: sizes are whole numbers of 0 or more, found {list(found)}")
+    return found
 
 
 def plain_key(key: Any) -> Any:
@@ -79,7 +91,13 @@ def transpose(a: "Tensor", dim0: int, dim1: int) -> "Tensor":
 
 
 def t(a: "Tensor") -> "Tensor":
-    """Return the transpose of a matrix."""
+    """Return the transpose of a matrix; a tensor of fewer dimensions as it is.
+
+    Raises:
+        ShapeError: more than two dimensions, of which it would have to guess two.
+    """
+    if a.ndim > 2:
+        raise ShapeError(f"t: {list(a.shape)} is no matrix; use mT for its last two dimensions, or permute")
     return permute(a, *range(a.ndim - 1, -1, -1))
 
 
@@ -108,8 +126,16 @@ def unsqueeze(a: "Tensor", dim: int) -> "Tensor":
     return apply(movement.unsqueeze, a, dim=dim)
 
 
-def pad(a: "Tensor", pad: Sequence[int], value: float = 0.0) -> "Tensor":
-    """Return a with `value` around it: (before, after) of the last dimension, then of the one before, …."""
+def pad(a: "Tensor", pad: Sequence[int], mode: str = "constant", value: float = 0.0) -> "Tensor":
+    """Return a with `value` around it: (before, after) of the last dimension, then of the one before, ….
+
+    Example:
+        >>> from groundup.engine import tensor
+        >>> pad(tensor([[1, 2]]), (0, 1, 1, 0)).tolist()
+        [[0, 0, 0], [1, 2, 0]]
+    """
+    if mode != "constant":
+        raise ValueError(f"pad: mode is {mode!r}; 'constant' is the only one here")
     return apply(movement.pad, a, pad=tuple(pad), value=value)
 
 
@@ -143,14 +169,19 @@ def masked_fill(a: "Tensor", mask: "Tensor | Array", value: float) -> "Tensor":
 
 def tril(a: "Tensor", diagonal: int = 0) -> "Tensor":
     """Return a with zeros above a diagonal of its matrices (the last two dimensions); 0 is the main one."""
-    below = np.tri(a.shape[-2], a.shape[-1], diagonal, dtype=bool)
-    return apply(indexing.masked_fill, a, mask=~below, value=0)
+    return apply(indexing.masked_fill, a, mask=~_lower("tril", a, diagonal), value=0)
 
 
 def triu(a: "Tensor", diagonal: int = 0) -> "Tensor":
     """Return a with zeros below a diagonal of its matrices (the last two dimensions); 0 is the main one."""
-    below = np.tri(a.shape[-2], a.shape[-1], diagonal - 1, dtype=bool)
-    return apply(indexing.masked_fill, a, mask=below, value=0)
+    return apply(indexing.masked_fill, a, mask=_lower("triu", a, diagonal - 1), value=0)
+
+
+def _lower(name: str, a: "Tensor", diagonal: int) -> Array:
+    """Return where the matrices in the last two dimensions lie on or below a diagonal."""
+    if a.ndim < 2:
+        raise ShapeError(f"{name}: {list(a.shape)} holds no matrix; two dimensions or more are needed")
+    return np.tri(a.shape[-2], a.shape[-1], diagonal, dtype=bool)
 
 
 def cat(tensors: Sequence["Tensor"], dim: int = 0) -> "Tensor":
@@ -180,13 +211,17 @@ def split(a: "Tensor", split_size: int | Sequence[int], dim: int = 0) -> "tuple[
 
 def chunk(a: "Tensor", chunks: int, dim: int = 0) -> "tuple[Tensor, ...]":
     """Return at most `chunks` pieces of a along `dim`, of equal size but for the last."""
-    return split(a, max(1, -(-a.shape[dim] // chunks)), dim)
+    if chunks < 1:
+        raise ShapeError(f"chunk: {chunks} pieces of {list(a.shape)}; give 1 or more")
+    return split(a, max(1, -(-a.shape[one_dim("chunk", dim, a.ndim)] // chunks)), dim)
 
 
 def _alike(name: str, tensors: Sequence["Tensor"]) -> list["Tensor"]:
     """Return the tensors in the one element type that holds them all."""
     if not len(tensors):
         raise ShapeError(f"{name}: no tensors; give at least one")
+    if not all(hasattr(x, "_requires_grad") for x in tensors):
+        raise DTypeError(not_tensors(name, *tensors))
     whole = tensors[0].dtype
     for other in tensors[1:]:
         whole = promoted(whole, other.dtype)

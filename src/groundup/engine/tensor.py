@@ -9,18 +9,18 @@ from weakref import ref
 
 import numpy as np
 
-from groundup.engine import autograd, inplace, pointwise, printing, reductions, shaping
+from groundup.engine import autograd, comparisons, inplace, pointwise, printing, reductions, shaping
 from groundup.engine.autograd import Node
 from groundup.engine.dtypes import DType, as_array, is_floating
-from groundup.engine.errors import DTypeError, GradientError, ShapeError
+from groundup.engine.errors import DTypeError, GradientError, ShapeError, not_tensors
 from groundup.engine.ops.rules import Array
 
 
 class Tensor:
     """Numbers in n dimensions, all of one element type, with gradients if they are asked for.
 
-    Operators and methods are the functions of the same name in `pointwise`, `reductions`, `shaping` and `inplace`:
-    x.exp() is exp(x). Those ending in _ write into this tensor's memory.
+    Operators and methods are the functions of the same name in `pointwise`, `comparisons`, `reductions`, `shaping`
+    and `inplace`: x.exp() is exp(x). Those ending in _ write into this tensor's memory.
 
     Args:
         data: numbers, nested lists of them, or a NumPy array, which is held as it is and not copied.
@@ -226,6 +226,7 @@ class Tensor:
             GradientError: nothing was recorded; several numbers and no `gradient`; a second pass through what the first
                 released; an array that a rule needs was changed in place.
             ShapeError: `gradient` has another shape.
+            DTypeError: `gradient` is neither a tensor nor an array.
         """
         if not self._requires_grad:
             raise GradientError(
@@ -233,6 +234,8 @@ class Tensor:
                 "computed under no_grad()"
             )
         if gradient is not None:
+            if not isinstance(gradient, np.ndarray | Tensor):
+                raise DTypeError(not_tensors("backward", gradient))
             dy = gradient if isinstance(gradient, np.ndarray) else gradient.data
         elif self.data.size == 1:
             dy = np.ones_like(self.data)
@@ -261,17 +264,17 @@ class Tensor:
     __mod__, __rmod__ = pointwise.remainder, pointwise.rremainder
     __pow__, __rpow__ = pointwise.pow, pointwise.rpow
     __matmul__, __rmatmul__ = reductions.matmul, reductions.rmatmul
-    __neg__, __abs__, __invert__ = pointwise.neg, pointwise.abs, pointwise.logical_not
-    __and__, __or__ = pointwise.logical_and, pointwise.logical_or
-    __eq__, __ne__ = pointwise.eq, pointwise.ne  # type: ignore[assignment]
-    __lt__, __le__, __gt__, __ge__ = pointwise.lt, pointwise.le, pointwise.gt, pointwise.ge
+    __neg__, __abs__ = pointwise.neg, pointwise.abs
+    __invert__, __and__, __or__ = comparisons.opposite, comparisons.both, comparisons.either
+    __eq__, __ne__ = comparisons.eq, comparisons.ne  # type: ignore[assignment]
+    __lt__, __le__, __gt__, __ge__ = comparisons.lt, comparisons.le, comparisons.gt, comparisons.ge
 
     add, sub, mul, div, pow = __add__, __sub__, __mul__, __truediv__, __pow__
     exp, log, sqrt, rsqrt, square = pointwise.exp, pointwise.log, pointwise.sqrt, pointwise.rsqrt, pointwise.square
     sin, cos, tanh, abs, clamp = pointwise.sin, pointwise.cos, pointwise.tanh, pointwise.abs, pointwise.clamp
-    eq, ne, isnan, isfinite = pointwise.eq, pointwise.ne, pointwise.isnan, pointwise.isfinite
+    eq, ne, isnan, isfinite = comparisons.eq, comparisons.ne, comparisons.isnan, comparisons.isfinite
     maximum, minimum, reciprocal = pointwise.maximum, pointwise.minimum, pointwise.reciprocal
-    logical_not, remainder = pointwise.logical_not, pointwise.remainder
+    logical_not, remainder = comparisons.logical_not, pointwise.remainder
     to, float, double, long = pointwise.to, pointwise.to_float, pointwise.to_double, pointwise.to_long
 
     sum, mean, var, std = reductions.sum, reductions.mean, reductions.var, reductions.std

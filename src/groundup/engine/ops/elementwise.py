@@ -84,6 +84,7 @@ def power(a: Array, b: Array) -> Result:
 
 def remainder(a: Array, b: Array) -> Result:
     """Return y = a - b⌊a/b⌋, of the sign of b: ∂y/∂a = 1, ∂y/∂b = -⌊a/b⌋ between the jumps."""
+    _not_by_zero("remainder", b)
     of_a, of_b = a.shape, b.shape
     with np.errstate(divide="ignore", invalid="ignore"):
         y = elementwise(np.remainder, a, b).astype(a.dtype, copy=False)
@@ -91,9 +92,19 @@ def remainder(a: Array, b: Array) -> Result:
 
 
 def floor_divide(a: Array, b: Array) -> Result:
-    """Return y = ⌊a/b⌋, which moves in jumps: no gradient flows."""
+    """Return y = ⌊a/b⌋, which moves in jumps: no gradient flows.
+
+    Raises:
+        ZeroDivisionError: integers divided by 0, where floats give ±inf or nan; so for `remainder`.
+    """
+    _not_by_zero("floor_divide", b)
     with np.errstate(divide="ignore", invalid="ignore"):
         return elementwise(np.floor_divide, a, b).astype(a.dtype, copy=False), (None, None)
+
+
+def _not_by_zero(name: str, b: Array) -> None:
+    if b.dtype.kind != "f" and not b.all():
+        raise ZeroDivisionError(f"{name}: {b.dtype} divided by 0 is no {b.dtype}; convert to floats for inf and nan")
 
 
 def negative(a: Array) -> Result:

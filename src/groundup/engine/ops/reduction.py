@@ -181,4 +181,4 @@ def count(a: Array, axes: tuple[int, ...]) -> int:
 
 def _only_floats(name: str, a: Array) -> None:
     if a.dtype.kind != "f":
-        raise DTypeError(f"{name}: of a tensor of {a.dtype} is no {a.dtype}; convert it first, as by x.float()")
+        raise DTypeError(f"{name}: not defined for {a.dtype}; convert it first, as by x.float()")

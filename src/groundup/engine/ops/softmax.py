@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from groundup.engine.errors import DTypeError
 from groundup.engine.ops.dims import one_dim
 from groundup.engine.ops.rules import Array, Result
 
@@ -23,7 +24,7 @@ def softmax(x: Array, *, dim: int) -> Result:
         >>> y.tolist(), rule(np.array([0.0, 1.0, -1.0])).tolist()
         ([0.0, 0.5, 0.5], [0.0, 0.5, -0.5])
     """
-    dim = one_dim("softmax", dim, x.ndim)
+    dim = _checked("softmax", x, dim)
     with np.errstate(invalid="ignore", over="ignore"):  # a row of -∞ has no softmax: nan, as in torch
         y = x - _largest(x, dim)
         np.exp(y, out=y)
@@ -52,7 +53,7 @@ def log_softmax(x: Array, *, dim: int) -> Result:
         >>> y.tolist(), rule(np.array([1.0, 0.0])).tolist()
         ([-1000.0, 0.0], [1.0, -1.0])
     """
-    dim = one_dim("log_softmax", dim, x.ndim)
+    dim = _checked("log_softmax", x, dim)
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         y = x - _largest(x, dim)
         y -= np.log(_sum(np.exp(y), dim))
@@ -76,3 +77,9 @@ def _largest(x: Array, dim: int) -> Array:
     """Return max(x) along `dim`, which stays as size 1; of an empty dimension 0, which nothing needs."""
     largest: Array = x.max(dim, keepdims=True) if x.shape[dim] else x.sum(dim, keepdims=True)
     return largest
+
+
+def _checked(op: str, x: Array, dim: int) -> int:
+    if x.dtype.kind != "f":
+        raise DTypeError(f"{op}: a tensor of {x.dtype}; it must hold floats: convert it with .float()")
+    return one_dim(op, dim, x.ndim)
