@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from groundup import engine as eg
-from groundup.engine import nn
+from groundup.engine import functional, nn
 
 LAYERS = {
     "linear": (lambda nn: nn.Linear(5, 3), (2, 4, 5)),
@@ -179,6 +179,16 @@ def test_containers_hold_and_give():
         (lambda: nn.Dropout(-0.1), "Dropout: p is -0.1; it must be a probability"),
         (lambda: nn.Embedding(3, 2, padding_idx=3), "padding_idx 3 is not one of the 3 rows"),
         (lambda: nn.init.kaiming_uniform_(eg.zeros(3)), r"\[3\] has no inputs to count"),
+        (lambda: nn.Conv2d(1, 1, 0), "Conv2d: kernel_size is 0; it must be one whole number of at least 1, or two"),
+        (lambda: nn.Conv2d(1, 1, (3, 3, 3)), r"Conv2d: kernel_size is \(3, 3, 3\)"),
+        (lambda: nn.Conv2d(1, 1, 3, stride=1.5), "Conv2d: stride is 1.5"),
+        (lambda: nn.Conv2d(1, 1, 3, padding="same"), "Conv2d: padding is 'same'"),
+        (lambda: nn.MaxPool2d("a")(eg.zeros(1, 1, 2, 2)), "max_pool2d: the kernel's size is 'a'"),
+        (lambda: nn.LayerNorm(3)([1, 2, 3]), "layer_norm: expected a tensor, found list"),
+        (lambda: functional.layer_norm(eg.ones(3), 3), "layer_norm: normalized_shape is 3; give the last sizes"),
+        (lambda: nn.Linear(3, 2)([1, 2, 3]), "linear: expected a tensor, found list and Parameter and Parameter"),
+        (lambda: nn.Linear(3, -1), r"zeros: sizes are whole numbers of 0 or more, found \[-1, 3\]"),
+        (lambda: nn.Embedding(3, 2)([1]), "embedding: expected a tensor, found list"),
         (lambda: nn.Linear(3, 2)(eg.ones(2)), r"linear: x \[2\] and weight \[2, 3\] do not fit"),
         (lambda: nn.Embedding(3, 2)(eg.ones(2)), "embedding: indices are float32; they must be whole numbers"),
     ],

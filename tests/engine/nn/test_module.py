@@ -203,6 +203,11 @@ class Forgetful(nn.Module):
             KeyError,
             "Module already has an attribute 'forward'",
         ),
+        (lambda: nn.Linear(1, 1).register_buffer("weight", eg.ones(1)), KeyError, "already has an attribute 'weight'"),
+        (lambda: nn.Linear(1, 1).register_parameter("bias", eg.ones(1)), TypeError, "'bias' must be a Parameter or N"),
+        (lambda: nn.Sequential(nn.ReLU(), 2), TypeError, "Sequential: '1' must be a Module or None, not int"),
+        (lambda: nn.ModuleList([nn.ReLU]), TypeError, r"not ReLU; ReLU is a class, write ReLU\(…\)"),
+        (lambda: nn.Linear(1, 1).to("foo"), eg.DTypeError, "'foo' is no element type"),
     ],
 )
 def test_mistakes_are_named(call, error, message):

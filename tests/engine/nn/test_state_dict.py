@@ -127,3 +127,10 @@ def test_without_strict_what_fits_is_loaded_and_the_rest_is_returned():
     assert model.weight.tolist() == [[1.0, 1.0]]
     with pytest.raises(nn.StateDictError, match=r"shape: weight is \[2, 1\], the module has \[1, 2\]"):
         model.load_state_dict({"weight": np.ones((2, 1))}, strict=False)
+
+
+def test_what_is_no_tensor_or_no_state_is_refused():
+    with pytest.raises(nn.StateDictError, match="kind: weight is a str, not a tensor or an array of numbers"):
+        nn.Linear(1, 1, bias=False).load_state_dict({"weight": "a"})
+    with pytest.raises(TypeError, match="load_state_dict: expected names and tensors, found a list"):
+        nn.Linear(1, 1).load_state_dict([eg.ones(1, 1)])

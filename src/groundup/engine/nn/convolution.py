@@ -8,7 +8,7 @@ from groundup.engine.dtypes import float32
 from groundup.engine.nn import init
 from groundup.engine.nn.module import Module
 from groundup.engine.nn.parameter import Parameter
-from groundup.engine.ops.windows import Pair
+from groundup.engine.ops.windows import Pair, pair
 from groundup.engine.tensor import Tensor
 
 
@@ -50,8 +50,11 @@ class Conv2d(Module):
         super().__init__()
         self.in_channels = in_channels
         self.out_channels = out_channels
-        self.kernel_size, self.stride = _pair(kernel_size), _pair(stride)
-        self.padding, self.dilation = _pair(padding), _pair(dilation)
+        self.kernel_size, self.stride = (
+            pair("Conv2d", "kernel_size", kernel_size, 1),
+            pair("Conv2d", "stride", stride, 1),
+        )
+        self.padding, self.dilation = pair("Conv2d", "padding", padding, 0), pair("Conv2d", "dilation", dilation, 1)
         self.weight = Parameter(creation.zeros(out_channels, in_channels, *self.kernel_size, dtype=dtype))
         self.register_parameter("bias", Parameter(creation.zeros(out_channels, dtype=dtype)) if bias else None)
         self.reset_parameters()
@@ -127,7 +130,3 @@ class Flatten(Module):
     def extra_repr(self) -> str:
         """Return the dimensions as torch writes them."""
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
-
-
-def _pair(value: int | Pair) -> Pair:
-    return (value, value) if isinstance(value, int) else (value[0], value[1])

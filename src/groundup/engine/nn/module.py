@@ -8,9 +8,7 @@ three books follow all names: "layers.0.weight" is the parameter `weight` of the
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self, TypeVar
 
-import numpy as np
-
-from groundup.engine.dtypes import DType, float32, float64, is_floating
+from groundup.engine.dtypes import as_dtype, float32, float64, is_floating
 from groundup.engine.errors import DTypeError
 from groundup.engine.nn.hooks import ForwardHook, ForwardPreHook, RemovableHandle
 from groundup.engine.nn.parameter import Parameter
@@ -118,26 +116,30 @@ class Module:
 
     def register_parameter(self, name: str, parameter: Parameter | None) -> None:
         """File a parameter; None keeps its name without one, as a layer without a bias does."""
-        self._check_free(name)
+        self._check(name, parameter, "_parameters", Parameter)
         self._parameters[name] = parameter
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
         """File a tensor that is not learned, such as a running mean; with `persistent` it is in the state dict."""
-        self._check_free(name)
+        self._check(name, tensor, "_buffers", Tensor)
         self._buffers[name] = tensor
         if not persistent:
             self._not_saved.add(name)
 
     def add_module(self, name: str, module: "Module | None") -> None:
         """File a module under a name that need not be a Python identifier, such as "0"."""
-        self._check_free(name)
+        self._check(name, module, "_modules", Module)
         self._modules[name] = module
 
-    def _check_free(self, name: str) -> None:
+    def _check(self, name: str, part: object, book: str, wanted: type) -> None:
         if not name or "." in name:
             raise KeyError(f"{name!r} cannot name a part: names are not empty and the dot separates them")
-        if hasattr(self, name) and not any(name in book for book in (self._parameters, self._buffers, self._modules)):
+        if hasattr(self, name) and name not in getattr(self, book):
             raise KeyError(f"{type(self).__name__} already has an attribute {name!r}; choose another name")
+        if part is not None and not isinstance(part, wanted):
+            kind = part.__name__ if isinstance(part, type) else type(part).__name__
+            missing = f"; {kind} is a class, write {kind}(…)" if isinstance(part, type) else ""
+            raise TypeError(f"{type(self).__name__}: {name!r} must be a {wanted.__name__} or None, not {kind}{missing}")
 
     # Walking over all of them
 
@@ -234,7 +236,7 @@ class Module:
 
     def to(self, dtype: Any) -> Self:
         """Convert parameters and buffers of floats, in place, to float32 or float64; gradients are forgotten."""
-        wanted: DType = np.dtype(dtype)
+        wanted = as_dtype(dtype)
         if not is_floating(wanted):
             raise DTypeError(f"to: parameters are floats, {wanted} is not; give float32 or float64")
         for held in (*self.parameters(), *self.buffers()):

@@ -45,6 +45,8 @@ def collect(module: "Module", prefix: str = "") -> dict[str, Tensor]:
 
 def load(module: "Module", state_dict: Mapping[str, Any], strict: bool) -> LoadedKeys:
     """Copy what is given into the module's tensors of the same names; see `Module.load_state_dict`."""
+    if not isinstance(state_dict, Mapping):
+        raise TypeError(f"load_state_dict: expected names and tensors, found a {type(state_dict).__name__}")
     wanted = collect(module)
     missing = [name for name in wanted if name not in state_dict]
     unexpected = [name for name in state_dict if name not in wanted]
@@ -55,7 +57,9 @@ def load(module: "Module", state_dict: Mapping[str, Any], strict: bool) -> Loade
         problems += [f"unexpected: {name} {_described(_array(state_dict[name]))}" for name in unexpected]
     for name, array in arrays.items():
         target = wanted[name].data
-        if array.shape != target.shape:
+        if array.dtype.kind not in "biufc":
+            problems.append(f"kind: {name} is a {type(state_dict[name]).__name__}, not a tensor or an array of numbers")
+        elif array.shape != target.shape:
             problems.append(f"shape: {name} is {list(array.shape)}, the module has {list(target.shape)}")
         elif not np.can_cast(array.dtype, target.dtype, "same_kind"):
             problems.append(f"dtype: {name} is {array.dtype}, the module has {target.dtype}")

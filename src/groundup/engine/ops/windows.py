@@ -52,8 +52,8 @@ def sliding(
         >>> sliding("conv2d", (28, 28), kernel=3, stride=2, padding=1).out
         (14, 14)
     """
-    size, step = _pair(op, "the kernel's size", kernel, 1), _pair(op, "stride", stride, 1)
-    around, gap = _pair(op, "padding", padding, 0), _pair(op, "dilation", dilation, 1)
+    size, step = pair(op, "the kernel's size", kernel, 1), pair(op, "stride", stride, 1)
+    around, gap = pair(op, "padding", padding, 0), pair(op, "dilation", dilation, 1)
     height, width = (pixels + 2 * more for pixels, more in zip(image, around, strict=True))
     tall, wide = (between * (numbers - 1) + 1 for between, numbers in zip(gap, size, strict=True))
     if tall > height or wide > width:
@@ -64,10 +64,15 @@ def sliding(
     return Sliding(size, step, around, gap, ((height - tall) // step[0] + 1, (width - wide) // step[1] + 1))
 
 
-def _pair(op: str, name: str, value: int | Pair, smallest: int) -> Pair:
-    both = (value, value) if isinstance(value, int) else tuple(value)
-    if len(both) != 2 or min(both) < smallest:
-        raise ShapeError(f"{op}: {name} is {value}; it must be one whole number of at least {smallest}, or two")
+def pair(op: str, name: str, value: int | Pair, smallest: int) -> Pair:
+    """Return a setting for both directions, given as one whole number or as two.
+
+    Raises:
+        ShapeError: something else, or a number below the smallest.
+    """
+    both = tuple(value) if isinstance(value, tuple | list) else (value, value)
+    if len(both) != 2 or not all(isinstance(one, int | np.integer) and one >= smallest for one in both):
+        raise ShapeError(f"{op}: {name} is {value!r}; it must be one whole number of at least {smallest}, or two")
     return both[0], both[1]
 
 
