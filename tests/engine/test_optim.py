@@ -220,7 +220,20 @@ def test_bad_input():
         (lambda: SGD([p], lr=-1), ValueError, "SGD: lr must be at least 0, found -1"),
         (lambda: SGD([p], lr=math.nan), ValueError, "SGD: lr must be at least 0, found nan"),
         (lambda: SGD([p], nesterov=True), ValueError, "nesterov needs a momentum above 0"),
-        (lambda: Adam([p], betas=(0.9, 1.0)), ValueError, r"Adam: betas must be in \[0, 1\), found \(0.9, 1.0\)"),
+        (
+            lambda: Adam([p], betas=(0.9, 1.0)),
+            ValueError,
+            r"Adam: betas must be two numbers in \[0, 1\), found \(0.9, 1.0\)",
+        ),
+        (lambda: Adam([p], betas=0.9), ValueError, r"Adam: betas must be two numbers in \[0, 1\), found 0.9"),
+        (lambda: SGD(p), TypeError, r"SGD: expected a list of parameters, found one tensor; give \[tensor\]"),
+        (lambda: SGD([{"lr": 1.0}]), ValueError, "SGD: a group of parameters is a dict with 'params' in it"),
+        (
+            lambda: SGD([p]).load_state_dict({}),
+            ValueError,
+            "SGD: a state has 'state' and 'param_groups', found nothing",
+        ),
+        (lambda: clip_grad_norm_([p], -1.0), ValueError, "clip_grad_norm_: max_norm must be at least 0, found -1"),
     ]
     for make, kind, message in cases:
         with pytest.raises(kind, match=message):
@@ -274,3 +287,11 @@ def test_clipping_values_equals_torch():
     torch.nn.utils.clip_grad_value_(reference, 0.3)
     assert all((p.grad.data == q.grad.numpy()).all() for p, q in zip(mine, reference, strict=True))
     assert max(p.grad.data.max(initial=0) for p in mine) == 0.3
+
+
+def test_one_tensor_is_clipped_as_a_list_of_it():
+    p = Tensor(np.zeros(2), requires_grad=True)
+    p.grad = Tensor(np.array([3.0, 4.0]))
+    assert clip_grad_norm_(p, 10.0) == 5.0
+    clip_grad_value_(p, 3.5)
+    assert p.grad.tolist() == [3.0, 3.5]

@@ -109,3 +109,6 @@ def test_bad_input():
     for make, message in cases:
         with pytest.raises(ValueError, match=message):
             make()
+    for make in (lambda: StepLR(0.1, 5), lambda: LambdaLR(0.1, lambda step: 1.0)):
+        with pytest.raises(TypeError, match="LR: expected an optimizer first, found float"):
+            make()

@@ -189,7 +189,7 @@ def _adam(parameter: Array, gradient: Array, state: dict[str, Any], group: Mappi
 
 
 def clip_grad_norm_(
-    parameters: Iterable[Tensor], max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False
+    parameters: Iterable[Tensor] | Tensor, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False
 ) -> float:
     """Shorten all gradients by one factor if together they are longer than `max_norm`; return their length before.
 
@@ -203,7 +203,7 @@ def clip_grad_norm_(
         error_if_nonfinite: raise instead of filling the gradients with nan.
 
     Raises:
-        ValueError: the length is nan or infinite, and `error_if_nonfinite`.
+        ValueError: the length is nan or infinite, and `error_if_nonfinite`; a negative max_norm.
 
     Example:
         >>> p = Tensor([0.0, 0.0], requires_grad=True)
@@ -213,7 +213,9 @@ def clip_grad_norm_(
         >>> [round(number, 4) for number in p.grad.tolist()]
         [0.6, 0.8]
     """
-    gradients = [p.grad.data for p in parameters if p.grad is not None]
+    if not max_norm >= 0:
+        raise ValueError(f"clip_grad_norm_: max_norm must be at least 0, found {max_norm}")
+    gradients = [p.grad.data for p in _listed(parameters) if p.grad is not None]
     pieces = (piece.reshape(-1) for g in gradients for (piece,) in blocks(g) if g.size)
     if norm_type == 2:
         total = math.sqrt(sum(float(np.dot(piece, piece)) for piece in pieces))
@@ -230,7 +232,7 @@ def clip_grad_norm_(
     return total
 
 
-def clip_grad_value_(parameters: Iterable[Tensor], clip_value: float) -> None:
+def clip_grad_value_(parameters: Iterable[Tensor] | Tensor, clip_value: float) -> None:
     """Move every number of the gradients into [-clip_value, clip_value], in place.
 
     Example:
@@ -240,6 +242,11 @@ def clip_grad_value_(parameters: Iterable[Tensor], clip_value: float) -> None:
         >>> p.grad.tolist()
         [-1.0, 0.5]
     """
-    for p in parameters:
+    for p in _listed(parameters):
         if p.grad is not None:
             np.clip(p.grad.data, -clip_value, clip_value, out=p.grad.data)
+
+
+def _listed(parameters: Iterable[Tensor] | Tensor) -> Iterable[Tensor]:
+    """Return one tensor as a list of it: its rows are no parameters."""
+    return [parameters] if isinstance(parameters, Tensor) else parameters

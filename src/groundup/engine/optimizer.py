@@ -41,6 +41,8 @@ class Optimizer:
         self.defaults = dict(defaults)
         self.state: dict[Tensor, dict[str, Any]] = {}
         self.param_groups: list[dict[str, Any]] = []
+        if isinstance(params, Tensor):
+            raise TypeError(f"{type(self).__name__}: expected a list of parameters, found one tensor; give [tensor]")
         given = list(params)
         if not given:
             raise ValueError("an optimizer needs parameters, found none; pass model.parameters()")
@@ -50,6 +52,8 @@ class Optimizer:
     def add_param_group(self, group: Mapping[str, Any]) -> None:
         """Add parameters to train, with options of their own; see the class for the errors."""
         name = type(self).__name__
+        if not isinstance(group, Mapping) or "params" not in group:
+            raise ValueError(f"{name}: a group of parameters is a dict with 'params' in it, found {group!r:.60}")
         unknown = group.keys() - self.defaults.keys() - {"params"}
         if unknown:
             raise ValueError(f"{name} has no option {sorted(unknown)[0]!r}: known are {', '.join(self.defaults)}")
@@ -98,7 +102,12 @@ class Optimizer:
         Raises:
             ValueError: it is of other groups, of other options, or of parameters of other shapes.
         """
-        groups, name = state_dict["param_groups"], type(self).__name__
+        name = type(self).__name__
+        if not {"state", "param_groups"} <= state_dict.keys():
+            raise ValueError(
+                f"{name}: a state has 'state' and 'param_groups', found {', '.join(state_dict) or 'nothing'}"
+            )
+        groups = state_dict["param_groups"]
         found, expected = ([len(group["params"]) for group in some] for some in (groups, self.param_groups))
         if found != expected:
             raise ValueError(f"{name} has groups of {expected} parameters, found a state of groups of {found}")
@@ -129,8 +138,9 @@ class Optimizer:
         for key, value in options.items():
             if key in ("lr", "momentum", "weight_decay", "eps") and not value >= 0:
                 raise ValueError(f"{type(self).__name__}: {key} must be at least 0, found {value}")
-        if "betas" in options and not all(0 <= beta < 1 for beta in options["betas"]):
-            raise ValueError(f"{type(self).__name__}: betas must be in [0, 1), found {options['betas']}")
+        betas = options.get("betas", (0, 0))
+        if not isinstance(betas, tuple | list) or len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
+            raise ValueError(f"{type(self).__name__}: betas must be two numbers in [0, 1), found {betas}")
 
     def _update(self, p: Array, g: Array, state: dict[str, Any], group: Mapping[str, Any]) -> None:
         raise NotImplementedError(f"{type(self).__name__} must say in _update how a parameter moves")

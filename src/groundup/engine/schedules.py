@@ -18,7 +18,7 @@ class Schedule:
     """
 
     def __init__(self, optimizer: Optimizer) -> None:
-        self.optimizer = optimizer
+        self.optimizer = _checked(self, optimizer)
         for group in optimizer.param_groups:
             group.setdefault("initial_lr", group["lr"])  # remembered there: state_dict of the optimizer carries it
         self.last_epoch = 0
@@ -77,7 +77,7 @@ class LambdaLR(Schedule):
     def __init__(
         self, optimizer: Optimizer, lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]]
     ) -> None:
-        n_groups = len(optimizer.param_groups)
+        n_groups = len(_checked(self, optimizer).param_groups)
         self.lr_lambdas = [lr_lambda] * n_groups if callable(lr_lambda) else list(lr_lambda)
         if len(self.lr_lambdas) != n_groups:
             raise ValueError(f"LambdaLR needs a function for each of {n_groups} groups, found {len(self.lr_lambdas)}")
@@ -238,3 +238,9 @@ class SequentialLR(Schedule):
     def _current(self, step: int) -> tuple[int, Schedule]:
         starts = zip([0, *self.milestones], self.schedulers, strict=True)
         return max((pair for pair in starts if pair[0] <= step), key=lambda pair: pair[0])
+
+
+def _checked(schedule: Schedule, optimizer: Optimizer) -> Optimizer:
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"{type(schedule).__name__}: expected an optimizer first, found {type(optimizer).__name__}")
+    return optimizer
