@@ -65,6 +65,12 @@ def test_float32_is_refused():
         gradcheck(cubed(), [leaf(1.0, 2.0, dtype=np.float32)])
 
 
+def test_a_check_that_would_check_nothing_is_refused():
+    for check in (gradcheck, largest_error):
+        with pytest.raises(GradientError, match="no input requires a gradient"):
+            check(cubed(), [Tensor(np.ones(2))])
+
+
 def test_an_output_without_gradient_is_refused():
     with pytest.raises(DTypeError, match="output 0 is bool"):
         gradcheck(lambda x: x > 1.5, [leaf(1.0, 2.0)])

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from groundup.engine import no_grad, ones, tensor, zeros
+from groundup.engine.errors import DTypeError
 from groundup.engine.graph import draw
 from groundup.engine.graph_layout import place
 from groundup.engine.graph_picture import Box, Edge, Picture
@@ -112,6 +113,8 @@ def test_a_long_chain_is_cut_with_its_size():
 
 
 def test_bad_limit_is_refused():
+    with pytest.raises(DTypeError, match="draw: expected a tensor, found int"):
+        draw(5)
     with pytest.raises(ValueError, match="at least 1, found 0"):
         draw(ones(1), max_nodes=0)
 

@@ -59,7 +59,7 @@ def gradcheck(
         rtol: how much larger for each 1 of |numeric|.
 
     Raises:
-        GradientError: where they differ by more, naming the input, the place and both values.
+        GradientError: where they differ by more, naming the input, the place and both values; or no input requires one.
         DTypeError: for inputs whose rounding would hide an error.
 
     Example:
@@ -118,6 +118,10 @@ def adjoint_gap(function: Function, inputs: Sequence[Tensor], eps: float = EPS, 
 
 def _pairs(function: Function, inputs: Sequence[Tensor], eps: float) -> list[tuple[Array, Array]]:
     """Return for each input its gradient by backward and by central differences; zeros where none is required."""
+    if not any(x.requires_grad for x in inputs):
+        raise GradientError(
+            "gradcheck: no input requires a gradient, so nothing would be checked; set requires_grad=True"
+        )
     for i, x in enumerate(inputs):
         if x.requires_grad and x.dtype != np.float64:
             raise DTypeError(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from groundup.engine.autograd import Node
+from groundup.engine.errors import DTypeError, not_tensors
 from groundup.engine.graph_picture import Box, Picture
 from groundup.engine.graph_walk import picture
 from groundup.engine.tensor import Tensor
@@ -24,6 +25,7 @@ def draw(tensor: Tensor, *, names: Mapping[str, Tensor] | None = None, max_nodes
 
     Raises:
         ValueError: when `max_nodes` is below 1.
+        DTypeError: what is no tensor.
 
     Example:
         >>> from groundup.engine import tensor
@@ -34,6 +36,8 @@ def draw(tensor: Tensor, *, names: Mapping[str, Tensor] | None = None, max_nodes
         ├─ ↓ w
         w         float32 [2], requires_grad=True
     """
+    if not isinstance(tensor, Tensor):
+        raise DTypeError(not_tensors("draw", tensor))
     known = {id(t if t.grad_fn is None else t.grad_fn): name for name, t in (names or {}).items()}
 
     def describe(part: Node | Tensor) -> Box:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundup.engine import Tensor, arange
-from groundup.engine.errors import ShapeError
+from groundup.engine.errors import DTypeError, ShapeError
 from groundup.engine.loader import (
     ArrayDataset,
     DataLoader,
@@ -103,6 +103,11 @@ class UnfinishedStream(IterableDataset[int]):
     pass
 
 
+class Endless:
+    def __getitem__(self, index):
+        return index
+
+
 def test_what_a_dataset_lacks():
     with pytest.raises(NotImplementedError, match="Unfinished is a dataset by index: it needs __len__"):
         len(Unfinished())
@@ -112,6 +117,11 @@ def test_what_a_dataset_lacks():
         iter(UnfinishedStream())
     with pytest.raises(TypeError, match=r"expected a dataset with __len__ and __getitem__ .* found int"):
         DataLoader(3)
+    with pytest.raises(TypeError, match="DataLoader: Endless has no __len__; write it, or give a sampler"):
+        DataLoader(Endless())
+    assert next(iter(DataLoader(Endless(), sampler=[5]))).tolist() == [5]
+    with pytest.raises(DTypeError, match="ArrayDataset: expected arrays, found list"):
+        ArrayDataset([1, 2])
 
 
 def test_kinds_of_dataset():

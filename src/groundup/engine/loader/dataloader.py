@@ -86,6 +86,8 @@ class DataLoader:
         self.sampler: Sampler | None = sampler
         self.batch_sampler = batch_sampler
         if not self._is_stream and batch_sampler is None:
+            if sampler is None and not hasattr(dataset, "__len__"):
+                raise TypeError(f"DataLoader: {type(dataset).__name__} has no __len__; write it, or give a sampler")
             self.sampler = sampler or (RandomSampler(dataset, seed=seed) if shuffle else SequentialSampler(dataset))
             self.batch_sampler = BatchSampler(self.sampler, batch_size, drop_last) if batch_size else None
         self._recipe = Recipe(

@@ -5,7 +5,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from groundup.engine.errors import ShapeError
+from groundup.engine.errors import DTypeError, ShapeError
 from groundup.engine.ops.rules import Array
 from groundup.engine.tensor import Tensor
 
@@ -225,6 +225,8 @@ def random_split(dataset: Dataset[T_co], lengths: Sequence[float], *, seed: int 
 
 
 def _common_length(name: str, arrays: Sequence[Array]) -> int:
+    if not all(isinstance(array, np.ndarray | np.generic) for array in arrays):
+        raise DTypeError(f"{name}: expected arrays, found {', '.join(type(array).__name__ for array in arrays)}")
     shapes = [array.shape for array in arrays]
     if not arrays or any(not shape for shape in shapes) or len({shape[0] for shape in shapes}) > 1:
         raise ShapeError(
