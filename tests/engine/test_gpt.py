@@ -10,7 +10,7 @@ import torch
 from groundup.configs.model import GPTConfig, preset
 from groundup.engine import functional
 from groundup.engine.autograd import no_grad
-from groundup.engine.errors import ShapeError
+from groundup.engine.errors import DTypeError, ShapeError
 from groundup.engine.gpt import GPT
 from groundup.engine.optim import AdamW, clip_grad_norm_
 from groundup.engine.random import Generator
@@ -235,6 +235,14 @@ def test_bad_input():
             ValueError,
             "rotary positions need an even d_head",
         ),
+        (
+            lambda: GPT(**(SMALL | {"n_layers": 0})),
+            ValueError,
+            "n_layers and n_heads must be at least 1; found 12, 16, 0",
+        ),
+        (lambda: model([[1]]), DTypeError, "GPT: expected a tensor, found list"),
+        (lambda: model.generate([[1]], 1), DTypeError, "generate: expected a tensor, found list"),
+        (lambda: model(one, mask=Tensor([[1.0]])), DTypeError, "GPT: the mask is float32; it must be bool"),
         (lambda: model(Tensor([1, 2])), ShapeError, r"GPT: tokens must be \[B, T\], found \[2\]"),
         (lambda: model(Tensor([[0] * 13])), ShapeError, "this model sees at most 12 tokens, found 13"),
         (lambda: model(Tensor([[13]])), IndexError, "13"),

@@ -10,7 +10,7 @@ import numpy as np
 
 from groundup.engine import functional
 from groundup.engine.autograd import no_grad
-from groundup.engine.errors import ShapeError
+from groundup.engine.errors import DTypeError, ShapeError, not_tensors
 from groundup.engine.nn import Dropout, Embedding, Linear, Module, ModuleList, init
 from groundup.engine.ops.rules import Array
 from groundup.engine.random import Generator, multinomial
@@ -69,7 +69,7 @@ class GPT(Module):
         tie_embeddings: whether the output multiplies by the token embedding's matrix.
 
     Raises:
-        ValueError: a vocab_size of None, a part that is not one of CHOICES, or heads that do not divide the width.
+        ValueError: no vocab_size, a size below 1, a part that is not one of CHOICES, heads that do not divide the width.
 
     Example:
         >>> model = GPT(vocab_size=10, context_length=8, d_model=16, n_layers=2, n_heads=4)
@@ -103,6 +103,11 @@ class GPT(Module):
         for name, found in zip(CHOICES, (position, norm, norm_order, activation), strict=True):
             if found not in CHOICES[name]:
                 raise ValueError(f"GPT: {name} must be one of {', '.join(CHOICES[name])}; found {found!r}")
+        if min(context_length, d_model, n_layers, n_heads) < 1:
+            raise ValueError(
+                "GPT: context_length, d_model, n_layers and n_heads must be at least 1; "
+                f"found {context_length}, {d_model}, {n_layers} and {n_heads}"
+            )
         if vocab_size is None:
             raise ValueError("GPT: vocab_size must be set, found None; use the tokenizer's")
         self.context_length, self.n_layers, self.d_head = context_length, n_layers, d_model // n_heads
@@ -141,8 +146,13 @@ class GPT(Module):
             mask: boolean, broadcast to [B, 1, T, S], True = may attend; causality is added to it.
 
         Raises:
+            DTypeError: tokens that are no tensor, or a mask that is not boolean.
             ShapeError: tokens that are not [B, T], or more tokens held and given than context_length.
         """
+        if not isinstance(tokens, Tensor):
+            raise DTypeError(not_tensors("GPT", tokens))
+        if mask is not None and mask.dtype != bool:
+            raise DTypeError(f"GPT: the mask is {mask.dtype}; it must be bool, True where a query may attend")
         if tokens.ndim != 2:
             raise ShapeError(f"GPT: tokens must be [B, T], found {list(tokens.shape)}; x[None] makes a batch of one")
         T, offset = tokens.shape[1], cache[0].length if cache else 0
@@ -207,6 +217,8 @@ class GPT(Module):
                 "generate: temperature and max_new_tokens must be at least 0 and top_k at least 1; "
                 f"found {temperature}, {max_new_tokens} and {top_k}"
             )
+        if not isinstance(tokens, Tensor):
+            raise DTypeError(not_tensors("generate", tokens))
         if tokens.ndim != 2 or tokens.shape[1] == 0:
             raise ShapeError(f"generate: tokens must be [B, T] with T at least 1, found {list(tokens.shape)}")
         was_training = self.training
