@@ -50,6 +50,14 @@ def plain_key(key: Any) -> Any:
     return data if isinstance(data, np.ndarray) else key
 
 
+def _plain(name: str, a: "Tensor | Array") -> Array:
+    """Return the array of a tensor, or the array that was given."""
+    data = plain_key(a)
+    if not isinstance(data, np.ndarray):
+        raise DTypeError(not_tensors(name, a))
+    return data
+
+
 def clone(a: "Tensor") -> "Tensor":
     """Return a copy that gradients flow through."""
     return apply(elementwise.copy, a)
@@ -151,7 +159,7 @@ def index(a: "Tensor", key: Any) -> "Tensor":
 
 def gather(a: "Tensor", dim: int, index: "Tensor") -> "Tensor":
     """Return a with its places along `dim` chosen by `index`: y[i, j] = a[i, index[i, j]] for dim 1."""
-    return apply(indexing.gather, a, dim=dim, index=index.data)
+    return apply(indexing.gather, a, dim=dim, index=_plain("gather", index))
 
 
 def where(condition: "Tensor | Array", a: "Tensor | float", b: "Tensor | float") -> "Tensor":
@@ -159,12 +167,14 @@ def where(condition: "Tensor | Array", a: "Tensor | float", b: "Tensor | float")
     if isinstance(a, int | float) and isinstance(b, int | float):
         a = condition._result(np.asarray(a, np.float32 if isinstance(a, float) else None), None)  # type: ignore[union-attr]
     x, y = matched("where", a, b)
-    return apply(indexing.where, x, y, condition=plain_key(condition))
+    return apply(indexing.where, x, y, condition=_plain("where", condition))
 
 
 def masked_fill(a: "Tensor", mask: "Tensor | Array", value: float) -> "Tensor":
     """Return a with `value` where the mask is true."""
-    return apply(indexing.masked_fill, a, mask=plain_key(mask), value=value)
+    if not isinstance(value, int | float | np.number):
+        raise DTypeError(f"masked_fill: value is a number, not {type(value).__name__}; see where for two tensors")
+    return apply(indexing.masked_fill, a, mask=_plain("masked_fill", mask), value=value)
 
 
 def tril(a: "Tensor", diagonal: int = 0) -> "Tensor":

@@ -26,12 +26,16 @@ def reshape(a: Array, *, shape: tuple[int, ...]) -> Result:
         >>> y.shape, rule(y).shape
         ((2, 3), (6,))
     """
+    return _reshaped("reshape", a, shape)
+
+
+def _reshaped(op: str, a: Array, shape: tuple[int, ...]) -> Result:
     try:
         y = None if min(shape, default=0) < -1 else a.reshape(shape)  # NumPy takes any negative number for -1
     except (ValueError, TypeError):
         y = None
     if y is None:
-        raise ShapeError(_cannot_reshape("reshape", a.shape, shape))
+        raise ShapeError(_cannot_reshape(op, a.shape, shape))
     before = a.shape
     return y, (lambda dy: dy.reshape(before),)
 
@@ -47,7 +51,7 @@ def view(a: Array, *, shape: tuple[int, ...]) -> Result:
         Traceback (most recent call last):
         groundup.engine.errors.ShapeError: view: [3, 2] as [6] is not one run of memory; use reshape
     """
-    y, rules = reshape(a, shape=shape)
+    y, rules = _reshaped("view", a, shape)
     if a.size and not np.may_share_memory(y, a):  # a fresh copy has other bounds
         raise ShapeError(f"view: {list(a.shape)} as {list(y.shape)} is not one run of memory; use reshape")
     return y, rules
