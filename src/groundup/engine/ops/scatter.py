@@ -10,8 +10,8 @@ def add_rows(ids: Array, rows: Array, n_places: int) -> Array:
 
     np.add.at does this one row at a time. Here rows of one place are first brought together by sorting the ids, then
     each run of them is summed in one go. Rows of one number are counted: np.bincount weighs each id by its number.
-    For 768 rows of 128 and 65 places, on one thread of a Zen 5: np.add.at 1.06 ms, a loop 0.63, sorted 0.22, a product
-    with a one-hot matrix 0.18 (but that makes NaN of 0 · inf, in places that have nothing to do with it).
+    For a GPT's table (768 rows of 128, 65 places) it takes about a fifth of the time. A product with a one-hot matrix
+    is quicker still, but makes NaN of 0 · inf, in places that have nothing to do with it.
 
     Example:
         >>> add_rows(np.array([2, 0, 2]), np.array([[1.0, 1.0], [5.0, 5.0], [2.0, 2.0]]), 3).tolist()
