@@ -69,7 +69,7 @@ class GPT(Module):
         tie_embeddings: whether the output multiplies by the token embedding's matrix.
 
     Raises:
-        ValueError: no vocab_size, a size below 1, a part that is not one of CHOICES, heads that do not divide the width.
+        ValueError: no vocab_size, a size below 1, a part that is not in CHOICES, or heads that do not divide the width.
 
     Example:
         >>> model = GPT(vocab_size=10, context_length=8, d_model=16, n_layers=2, n_heads=4)
