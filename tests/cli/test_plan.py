@@ -50,7 +50,7 @@ def test_recipes_are_listed(capsys: pytest.CaptureFixture[str]):
 @pytest.mark.parametrize(
     ("arguments", "found"),
     [
-        (["plan", "talse"], "unknown recipe 'talse'"),
+        (["plan", "talse"], "expected a recipe or the folder of a run, found 'talse'"),
         (["plan", "tales", "--memory", "lots", "--no-trial"], "expected an amount of memory such as 8GB or 500MB"),
         (["plan", "tales", "--memory", "500MB", "--no-trial"], "expected a run that fits in 500 MB of memory"),
         (["plan", "tales", "--no-trail"], "--no-trial"),
@@ -80,4 +80,4 @@ def test_a_run_is_planned_by_its_own_config(capsys: pytest.CaptureFixture[str], 
     assert "3 layers, 128 wide" in capsys.readouterr().out
     said = refused(capsys, "train", str(tmp_path / "run"))
     assert f"found the run {tmp_path / 'run'}: go on with it by groundup resume" in said
-    assert "unknown recipe" in refused(capsys, "plan", str(tmp_path))
+    assert "found no readable config.json" in refused(capsys, "plan", str(tmp_path))

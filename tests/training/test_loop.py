@@ -266,6 +266,23 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path, task: MakeTask):
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_ctrl_c_twice_leaves_at_once_and_says_how_to_go_on(
+    tmp_path: Path, task: MakeTask, monkeypatch: pytest.MonkeyPatch
+):
+    console = Console(file=io.StringIO(), width=80)
+    whole, run = (Run.create(tmp_path / name, CONFIG) for name in ("whole", "run"))
+    fit(small_model(), task(CONFIG), CONFIG, whole)
+    with monkeypatch.context() as patched:
+        patched.setattr("groundup.training.session.Session.save", lambda _: signal.raise_signal(signal.SIGINT))
+        outcome = fit(small_model(), StopsAt(task(CONFIG), moment="loss", step=2), CONFIG, run, console=console)
+    assert outcome.interrupted
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "stopped after step 2 of 12; not saved, Ctrl-C came again meanwhile\n" in text
+    assert f"groundup resume {run.path}\n" in text
+    fit(small_model(), task(CONFIG), CONFIG, run)
+    assert weights(run, 12) == weights(whole, 12)
+
+
 def test_ctrl_c_before_the_first_step_loses_nothing(tmp_path: Path, task: MakeTask):
     run = Run.create(tmp_path / "run", CONFIG)
     outcome = fit(small_model(), StopsAt(task(CONFIG), moment="batch", step=0), CONFIG, run)

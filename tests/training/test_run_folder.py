@@ -1,5 +1,6 @@
 """A run folder: made once, never overwritten, opened again, refused by name."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,14 @@ def test_what_is_no_run_is_named(tmp_path: Path, content: str | None, found: str
     assert found in str(caught.value)
     assert str(tmp_path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_folder_inside_a_run_names_the_run(tmp_path: Path):
+    inside = Run.create(tmp_path / "mine", CONFIG).checkpoint(20)
+    inside.mkdir(parents=True)
+    for path in (inside, inside.parent):
+        with pytest.raises(InputError, match="the run is " + re.escape(str(tmp_path / "mine"))):
+            Run.open(path)
 
 
 def test_a_missing_folder_is_named(tmp_path: Path):

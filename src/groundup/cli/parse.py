@@ -15,6 +15,11 @@ from groundup.errors import InputError
 
 C = TypeVar("C")
 _RULES = ConstructorRegistry()
+_PYTHON_SAYS = {
+    r"^Error parsing (--[\w.-]+): invalid literal for int\(\) with base 10: ": r"\1: expected a whole number, found ",
+    r"^Error parsing (--[\w.-]+): could not convert string to float: ": r"\1: expected a number, found ",
+    r"^Error parsing (--[\w.-]+): Could not find valid parse for arguments: \[(.*)\]$": r"\1: cannot take \2",
+}
 
 
 @_RULES.struct_rule
@@ -56,6 +61,8 @@ def _one_line(box: str, program: str) -> str:
             sections[-1].append(line.strip("│ "))
     texts = [" ".join(section) for section in sections if section]
     complaint = re.sub(r"Error parsing (config\.\S+|config|[A-Z]\w*): ", "", texts[0]).rstrip(".")
+    for words, expected in _PYTHON_SAYS.items():
+        complaint = re.sub(words, expected, complaint)
     known = re.findall(r"--[\w.-]+", " ".join(texts[1:])) if "Perhaps you meant" in box else []
     nearest = difflib.get_close_matches(complaint.partition(": ")[2].partition(",")[0], known, n=1, cutoff=0.0)
     suggestion = f"; perhaps {nearest[0]}" if nearest else ""

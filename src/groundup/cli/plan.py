@@ -8,6 +8,7 @@ import tyro
 from groundup.cli.parse import parse
 from groundup.cli.recipe_list import asks_for_list, recipe_list, recipe_or_run
 from groundup.configs.run import RunConfig
+from groundup.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +26,7 @@ class Plan:
 def command(arguments: list[str]) -> int:
     """Parse, plan, print the page."""
     if asks_for_list(arguments):
-        print(recipe_list("plan"))
+        print(recipe_list("plan", "RECIPE|RUN"))
         return 0
     name = arguments[0]
     chosen = parse(Plan, arguments[1:], program=f"groundup plan {name}", default=Plan(config=recipe_or_run(name)))
@@ -36,6 +37,8 @@ def command(arguments: list[str]) -> int:
     from groundup.planning.quantities import read_bytes
 
     memory = None if chosen.memory is None else read_bytes(chosen.memory)
+    if memory is not None and memory < 1e6:  # 8 for 8GB
+        raise InputError(f"expected --memory with its unit, such as 8GB or 500MB, found {chosen.memory}")
     with Console(stderr=True).status("trying a few steps …"):  # nothing where there is no terminal
         plan = make_plan(chosen.config, memory=memory, trial=chosen.trial)
     Console(highlight=False, soft_wrap=True).print(page(plan, name))

@@ -33,7 +33,7 @@ class Profile:
 def command(arguments: list[str]) -> int:
     """Parse, profile, print the page."""
     if asks_for_list(arguments):
-        print(recipe_list("profile"))
+        print(recipe_list("profile", "RECIPE|RUN"))
         return 0
     name = arguments[0]
     chosen = parse(

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from groundup.configs.run import RunConfig
+from groundup.errors import InputError
 from groundup.recipes import RECIPES, recipe
 
 
@@ -22,14 +23,16 @@ def recipe_or_run(name: str) -> RunConfig:
     Raises:
         InputError: neither, or the run of another version.
     """
-    if name in RECIPES or not (Path(name) / "config.json").is_file():
+    if name in RECIPES:
         return recipe(name)
+    if not Path(name).is_dir():
+        raise InputError(f"expected a recipe or the folder of a run, found {name!r}: recipes are {', '.join(RECIPES)}")
     from groundup.training.run_folder import Run  # reads the config, without torch
 
     return Run.open(Path(name)).read_config(RunConfig)
 
 
-def recipe_list(command: str) -> str:
-    """Return how `command` is used, and the recipes with the first line of each."""
+def recipe_list(command: str, what: str = "RECIPE") -> str:
+    """Return how `command` is used, `what` being its first argument, and the recipes with the first line of each."""
     rows = "\n".join(f"  {name:<23}{(make.__doc__ or '').splitlines()[0]}" for name, make in RECIPES.items())
-    return f"usage: groundup {command} RECIPE [OPTIONS]     options: groundup {command} RECIPE --help\n\n{rows}"
+    return f"usage: groundup {command} {what} [OPTIONS]     options: groundup {command} {what} --help\n\n{rows}"

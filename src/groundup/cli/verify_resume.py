@@ -10,6 +10,7 @@ import tyro
 from groundup.cli.parse import parse
 from groundup.cli.recipe_list import asks_for_list, recipe_list, recipe_or_run
 from groundup.configs.run import RunConfig
+from groundup.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,11 +28,13 @@ class VerifyResume:
 def command(arguments: list[str]) -> int:
     """Parse, train twice, compare; 1 if anything differs."""
     if asks_for_list(arguments):
-        print(recipe_list("verify-resume"))
+        print(recipe_list("verify-resume", "RECIPE|RUN"))
         return 0
     name = arguments[0]
     default = VerifyResume(config=recipe_or_run(name))
     chosen = parse(VerifyResume, arguments[1:], program=f"groundup verify-resume {name}", default=default)
+    if chosen.config.training.steps != default.config.training.steps:
+        raise InputError("expected --steps N, which takes the place of training.steps here, found --training.steps")
     from groundup.training.verify_resume import format_verdict, shorten, verify_resume
 
     with tempfile.TemporaryDirectory(prefix="groundup-verify-resume-") as folder:

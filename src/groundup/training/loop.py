@@ -130,9 +130,12 @@ def _train(session: Session[Any, Any]) -> bool:
         try:
             session.train(interruption)
         except KeyboardInterrupt:
-            session.save()
-            folder = run.checkpoint(state.step)
-            where = f"; saved in {folder}" if folder.is_dir() else ""
+            try:
+                session.save()
+                folder = run.checkpoint(state.step)
+                where = f"; saved in {folder}" if folder.is_dir() else ""
+            except KeyboardInterrupt:  # pressed twice: not to be kept waiting
+                where = "; not saved, Ctrl-C came again meanwhile"
             tracker.say(f"stopped after step {state.step} of {config.steps}{where}")
             tracker.say(f"go on with: groundup resume {run.path}")
             return True

@@ -83,9 +83,9 @@ class Run:
         try:
             config = json.loads((path / "config.json").read_text(encoding="utf-8"))
         except OSError:
-            raise InputError(
-                f"expected a run, found no readable config.json in {path}: name the folder of a run"
-            ) from None
+            around = next((one for one in path.absolute().parents[:2] if (one / "config.json").is_file()), None)
+            hint = "name the folder of a run" if around is None else f"the run is {around}"
+            raise InputError(f"expected a run, found no readable config.json in {path}: {hint}") from None
         except (ValueError, RecursionError):
             raise InputError(
                 f"expected {path / 'config.json'} to hold JSON, found something else: it is damaged"
