@@ -1,5 +1,7 @@
 """`groundup profile`, as a person meets it."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -32,7 +34,7 @@ def test_a_profile_names_its_trace_and_never_overwrites_one(
 @pytest.mark.parametrize(
     ("arguments", "found"),
     [
-        (["profile", "talse"], "unknown recipe 'talse'"),
+        (["profile", "talse"], "expected a recipe or the folder of a run, found 'talse'"),
         (["profile", "tales", "--steps", "0"], "Profile.steps must be at least 1, found 0"),
         (
             ["profile", "tales", "--trace", "nowhere/trace.json"],
@@ -46,3 +48,15 @@ def test_a_mistake_gets_one_line(arguments: list[str], found: str, capsys: pytes
     assert said.out == ""
     assert said.err.count("\n") == 1, said.err
     assert found in said.err
+
+
+def test_a_place_that_cannot_be_written_is_named_before_anything_is_measured(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def touch(path: Path, **_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "touch", touch)  # root may write anywhere: no chmod would stop it
+    trace = tmp_path / "trace.json"
+    assert main(["profile", "tales", "--trace", str(trace)]) == 2
+    assert f"expected to write the trace to {trace}, found: Permission denied; see --trace" in capsys.readouterr().err

@@ -55,6 +55,11 @@ def profile_run(config: RunConfig, folder: Path, trace: Path, *, steps: int = 5)
         raise InputError(f"expected a new file for the trace, found {trace} in use: give another with --trace")
     if not trace.parent.is_dir():
         raise InputError(f"expected a folder for the trace, found nothing at {trace.parent}: make it first")
+    try:
+        trace.touch(exist_ok=False)  # torch's profiler says nothing about a place that it cannot write
+        trace.unlink()
+    except OSError as error:
+        raise InputError(f"expected to write the trace to {trace}, found: {error.strerror}; see --trace") from None
     bench = Workbench(config, folder)
     with cpu_threads(bench.config.training.compute.threads):
         plain, profiled, recorder = _record(bench, steps)
