@@ -95,7 +95,7 @@ def test_any_recipe_can_be_shortened(name: str):
 
 def test_bad_input_is_one_line_and_leaves_nothing(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     for arguments, found in (
-        (["nothing"], "unknown recipe 'nothing'"),
+        (["nothing"], "expected a recipe or the folder of a run, found 'nothing'"),
         (["tales", "--steps", "5"], "at least 6 steps, found 5"),
         (["tales", "--data.corpus", "no-such-corpus"], "no-such-corpus"),
     ):
