@@ -1,4 +1,4 @@
-"""The results of the sprints run: each demo prints, plots, imports groundup and copies nothing."""
+"""The results of the sprints run: each demo prints, plots, imports groundup and defines nothing that groundup has."""
 
 import ast
 import os
@@ -24,10 +24,24 @@ SLOW = {  # those that take more than ten seconds
 }
 NEEDS_DATA = {"08_gpt2_assembly/tokenizer"}
 MAX_LINES = 100
+DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+OURS = {  # what a demo imports and never writes again; nobody imports the command line
+    node.name
+    for path in (ROOT / "src/groundup").rglob("*.py")
+    if "cli" not in path.parts
+    for node in ast.parse(path.read_text(encoding="utf-8")).body
+    if isinstance(node, DEFINITIONS)
+}
 
 
 def name_of(path: Path) -> str:
     return f"{path.parents[1].name}/{path.stem}"
+
+
+def drawings_of(path: Path) -> list[Path]:
+    """Return the pictures beside a demo that it writes: those that its text names."""
+    text = path.read_text(encoding="utf-8")
+    return [file for file in path.parent.glob("*.svg") if f'"{file.name}"' in text]
 
 
 def runs_of(path: Path):
@@ -58,7 +72,11 @@ def test_demo_prints_and_plots(path: Path, tmp_path: Path):
     *report, last = done.stdout.splitlines()
     assert len(report) > 3
     assert last == f"plot: {out / path.stem}.png"
-    assert [file.name for file in out.iterdir()] == [f"{path.stem}.png"]
+    drawings = {file.name for file in drawings_of(path)}
+    assert {file.name for file in out.iterdir()} == {f"{path.stem}.png"} | drawings
+    for name in drawings:
+        shown = path.with_name(name).read_text(encoding="utf-8")
+        assert (out / name).read_text(encoding="utf-8") == shown, f"copy the new {name} beside the demo"
     assert list(tmp_path.iterdir()) == [out.parent], "a demo writes into its folder only"
     pixels = imread(out / f"{path.stem}.png")[..., :3].reshape(-1, 3)
     drawn = (pixels != pixels[0]).any(-1)
@@ -74,7 +92,9 @@ def test_demo_copies_nothing(path: Path):
     assert text.count("\n") <= MAX_LINES
     imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
     assert any(module.startswith("groundup.") for module in imported)
-    assert not any(isinstance(node, ast.ClassDef) for node in ast.walk(tree))
+    methods = {part for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for part in node.body}
+    defined = {node.name for node in ast.walk(tree) if isinstance(node, DEFINITIONS) and node not in methods}
+    assert not defined & OURS, "import it; or, if it is something else, name it otherwise"
 
 
 @pytest.mark.parametrize("folder", sorted({path.parent for path in DEMOS}), ids=lambda folder: folder.parent.name)
@@ -84,6 +104,13 @@ def test_output_of_every_demo_is_in_the_readme(folder: Path):
         assert f"[{path.name}]({path.name})" in readme
         assert f"python sprints/{folder.parent.name}/results/{path.name}" in readme
         assert f"plot: runs/sprints/{folder.parent.name}/{path.stem}.png" in readme
+        for drawing in drawings_of(path):
+            assert f"drawing: runs/sprints/{folder.parent.name}/{drawing.name}" in readme
+    for drawing in folder.glob("*.svg"):
+        assert f"]({drawing.name})" in readme
+        assert sum(drawing in drawings_of(path) for path in folder.glob("*.py")) == 1, "one demo writes it"
+    for link in re.findall(r"\]\(([^)#:]+)\)", readme):
+        assert (folder / link).exists(), link
 
 
 def test_the_recorded_command_line_knows_todays_options_and_recipes():

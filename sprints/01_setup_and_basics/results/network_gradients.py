@@ -56,7 +56,11 @@ def main(out: Path = OUT) -> None:
     for w in p.values():
         w.requires_grad_()
     loss = loss_of(p, x, t)
-    print(draw(loss, names=p | {"loss": loss}))
+    graph = draw(loss, names=p | {"loss": loss})
+    print(graph)
+    out.mkdir(parents=True, exist_ok=True)
+    graph.save(out / "network_graph.svg")
+    print(f"drawing: {out / 'network_graph.svg'}")
     loss.backward()
     with eg.no_grad():
         others = {"formulas": by_formulas(p, x, t), "differences": by_differences(p, x, t)}
@@ -79,7 +83,6 @@ def main(out: Path = OUT) -> None:
             panel.set_title(f"{what}, up to ±{reach:.2f}", fontsize=10)
             panel.set_ylim(H - 0.5, -0.5)  # as many rows everywhere: cells are equally large
             panel.axis("off")
-    out.mkdir(parents=True, exist_ok=True)
     path = out / "network_gradients.png"
     figure.savefig(path)
     print(f"plot: {path}")

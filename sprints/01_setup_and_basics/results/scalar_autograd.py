@@ -17,6 +17,9 @@ def main(out: Path = OUT) -> None:
     loss.backward()
     print("loss = (a * b + c) * a: data and grad of each number, and its slope at what it went into\n")
     print(loss.draw())
+    out.mkdir(parents=True, exist_ok=True)
+    loss.draw().save(out / "scalar_graph.svg")
+    print(f"drawing: {out / 'scalar_graph.svg'}")
     print("\nTwo paths lead from a to the loss; slopes multiply along a path, and paths add up:")
     through, directly = b.data * a.data, a.data * b.data + c.data
     print(f"  through a * b: {b.data:g} · 1 · {a.data:g} = {through:g}   directly: {directly:g}   a.grad = {a.grad:g}")
@@ -58,7 +61,6 @@ def main(out: Path = OUT) -> None:
     left.legend()
     right.plot(losses)
     right.set(title="Loss", xlabel="step", ylabel="mean squared error", yscale="log")
-    out.mkdir(parents=True, exist_ok=True)
     path = out / "scalar_autograd.png"
     figure.savefig(path)
     print(f"plot: {path}")

@@ -6,8 +6,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from groundup.engine.loader import DataLoader, Dataset, sample_generator
-from groundup.engine.loader.spirals import Spirals
+from groundup.engine.loader import DataLoader, sample_generator
 
 OUT = Path("runs/sprints/02_datasets_and_dataloaders")
 N, B = 48, 8
@@ -22,10 +21,9 @@ def noise_of(samples: list[int]) -> list[tuple[int, float]]:
     return [(index, round(sample_generator(index).random(), 3)) for index in samples]
 
 
-def shares(dataset: Dataset[tuple[np.ndarray, int]], shuffle: bool, batch_size: int) -> np.ndarray:
-    """Return the share of arm 1 in each batch of an epoch."""
-    loader = DataLoader(dataset, batch_size, shuffle, drop_last=True, seed=0)
-    return np.array([arms.numpy().mean() for _, arms in loader])
+def shares(classes: list[int], shuffle: bool) -> np.ndarray:
+    """Return the share of class 1 in each batch of an epoch."""
+    return np.array([batch.numpy().mean() for batch in DataLoader(classes, 32, shuffle, seed=0)])
 
 
 def plot(orders: dict[str, list[list[int]]], sorted_: np.ndarray, shuffled: np.ndarray, path: Path) -> None:
@@ -79,9 +77,9 @@ def main(out: Path = OUT) -> None:
         print(f"  {n_workers} workers: epoch 0 {next(iter(loader))}")
         print(f"             epoch 1 {next(iter(loader))}")
 
-    spirals = Spirals(640, seed=0)
-    in_order, shuffled = shares(spirals, False, 32), shares(spirals, True, 32)
-    print("\nSpirals come sorted by class. Share of class 1 in batches of 32: deviation from 0.5")
+    classes = [0] * 320 + [1] * 320  # as a folder of images for each class is read
+    in_order, shuffled = shares(classes, False), shares(classes, True)
+    print("\n640 samples sorted by class. Share of class 1 in batches of 32: deviation from 0.5")
     print(f"  not shuffled {np.abs(in_order - 0.5).mean():.2f}, shuffled {np.abs(shuffled - 0.5).mean():.2f}", end="")
     print(f" (chance: {np.sqrt(2 / np.pi) * 0.5 / np.sqrt(32):.2f})")
     out.mkdir(parents=True, exist_ok=True)

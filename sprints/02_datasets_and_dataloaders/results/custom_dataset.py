@@ -8,10 +8,27 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from groundup.engine.loader import DataLoader, Dataset, Subset, random_split
-from groundup.engine.loader.spirals import Spirals
 
 OUT = Path("runs/sprints/02_datasets_and_dataloaders")
 N = 400
+
+
+class Spirals(Dataset[tuple[np.ndarray, int]]):
+    """Points on two interleaved spiral arms: sample i is (point [2] float32, arm 0 or 1)."""
+
+    def __init__(self, n: int, seed: int = 0, noise: float = 0.02) -> None:
+        numbers = np.random.default_rng(seed)  # the same seed makes the same points
+        self.arms = np.arange(n) % 2
+        radius = (1 + np.arange(n)) / n
+        angle = np.pi * (3 * radius + self.arms)  # one and a half turns; the second arm begins opposite
+        exact = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        self.points = (exact + noise * numbers.standard_normal((n, 2))).astype(np.float32)
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
+        return self.points[index], int(self.arms[index])
 
 
 def points_of(part: Dataset[tuple[np.ndarray, int]]) -> tuple[np.ndarray, np.ndarray]:
@@ -22,7 +39,7 @@ def points_of(part: Dataset[tuple[np.ndarray, int]]) -> tuple[np.ndarray, np.nda
 
 def plot(whole: Spirals, parts: list[Subset[tuple[np.ndarray, int]]], path: Path) -> None:
     plt.style.use(Path(__file__).parents[2] / "groundup.mplstyle")
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 5.4), sharex=True, sharey=True)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 5.1), sharex=True, sharey=True)
     figure.suptitle("A dataset that makes its data itself")
     points, arms = points_of(whole)
     for arm, marker in enumerate("os"):
@@ -31,8 +48,10 @@ def plot(whole: Spirals, parts: list[Subset[tuple[np.ndarray, int]]], path: Path
     left.plot(*drawn.numpy().T, "o", markersize=9, markerfacecolor="none", markeredgecolor="black", markeredgewidth=1)
     left.plot([], [], "o", markersize=9, markerfacecolor="none", markeredgecolor="black", label="the first batch of 32")
     left.set(title=f"{len(whole)} samples, shuffled into batches", aspect="equal", xlabel="x", ylabel="y")
-    for part, name, marker, size in zip(parts, ("training", "validation"), ("o", "D"), (3, 5), strict=True):
-        right.plot(*points_of(part)[0].T, marker, markersize=size, label=f"{name}: {len(part)}")
+    for part, name, marker, size, colour in zip(
+        parts, ("training", "validation"), "oD", (3, 5), ("#A0A8B0", "C2"), strict=True
+    ):
+        right.plot(*points_of(part)[0].T, marker, markersize=size, color=colour, label=f"{name}: {len(part)}")
     right.set(title="random_split: no sample in both", aspect="equal", xlabel="x")
     for panel in (left, right):
         panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=3, columnspacing=1.2, handletextpad=0.3)
@@ -41,9 +60,7 @@ def plot(whole: Spirals, parts: list[Subset[tuple[np.ndarray, int]]], path: Path
 
 def main(out: Path = OUT) -> None:
     spirals = Spirals(N, seed=0)
-    print("What Spirals has beside __init__, which makes the data:")
-    for method in (Spirals.__len__, Spirals.__getitem__):
-        print("".join(f"  {line[2:]}" for line in inspect.getsource(method).splitlines(keepends=True)))
+    print(f"A dataset says how many samples it has, and gives the one at an index:\n\n{inspect.getsource(Spirals)}")
     point, arm = spirals[250]
     print(f"len(spirals) = {len(spirals)}; spirals[250] = ({type(point).__name__} {point.shape} {point.dtype}, {arm})")
     again, other = Spirals(N, seed=0), Spirals(N, seed=1)

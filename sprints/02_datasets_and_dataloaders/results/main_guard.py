@@ -51,6 +51,8 @@ def plot(found: dict[str, tuple[float, float]], path: Path) -> None:
     panel.invert_yaxis()
     longest = max(map(max, found.values()))
     panel.set(title="Time to the first batch", xscale="log", xlabel="milliseconds", xlim=(0.1, longest * 30))
+    panel.set_xticks([0.1, 1, 10, 100, 1000, 10_000], ["0.1", "1", "10", "100", "1,000", "10,000"])
+    panel.set_xticks([], minor=True)
     panel.legend(loc="upper right")
     figure.savefig(path)
 

@@ -72,7 +72,7 @@ def main(out: Path = OUT) -> None:
         panel.contourf(axis, axis, share, levels=np.linspace(0, 1, 11), cmap="RdBu_r", alpha=0.55)
         for label, color in ((0, "C0"), (1, "C1")):
             panel.plot(*points[labels == label].T, "o", color=color, markersize=2.5)
-        panel.set(title=name, xticks=[], yticks=[], aspect="equal")
+        panel.set(title=name if name != "none" else "no activation", xticks=[], yticks=[], aspect="equal")
     out.mkdir(parents=True, exist_ok=True)
     path = out / "non_linearity.png"
     figure.savefig(path)

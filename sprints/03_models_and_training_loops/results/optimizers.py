@@ -81,8 +81,8 @@ def main(out: Path = OUT) -> None:
         right.plot(RATES, table[name], f"{marker}-", markersize=4, label=name)
     left.plot(1, 1, "*", color="black", markersize=12, zorder=3)
     left.set(title=f"Paths of {STEPS} steps", xlim=(-2.6, 2), ylim=(-0.4, 3.2), xticks=[], yticks=[])
-    left.legend(loc="upper right")
-    right.set(title=f"Loss after {STEPS} steps", xlabel="learning rate", xscale="log", yscale="log", ylim=(1e-8, 40))
+    left.legend(loc="upper right", frameon=True, framealpha=1, edgecolor="white")
+    right.set(title=f"Loss after {STEPS} steps", xlabel="learning rate", xscale="log", yscale="log", ylim=(1e-6, 40))
     right.grid(axis="y")
     out.mkdir(parents=True, exist_ok=True)
     path = out / "optimizers.png"

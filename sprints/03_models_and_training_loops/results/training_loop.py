@@ -68,7 +68,9 @@ def main(out: Path = OUT) -> None:
     with eg.no_grad():
         answer = model(eg.from_numpy(grid)).argmax(-1).numpy().reshape(140, 140)
     right_panel.imshow(answer, extent=(-1.15, 1.15, -1.15, 1.15), origin="lower", alpha=0.85)
-    right_panel.set(title="The ring it answers", xticks=[], yticks=[])
+    for border in range(1, CLASSES):
+        right_panel.add_patch(plt.Circle((0, 0), border / CLASSES, fill=False, linestyle=":", linewidth=1.2))
+    right_panel.set(title="The ring it answers; dotted: the true borders", xticks=[], yticks=[])
     out.mkdir(parents=True, exist_ok=True)
     path = out / "training_loop.png"
     figure.savefig(path)

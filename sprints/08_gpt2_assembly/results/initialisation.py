@@ -27,7 +27,7 @@ def build(depth: int, scaled: bool) -> GPT:
 
 
 @torch.no_grad()
-def stream(model: GPT) -> tuple[list[float], float]:
+def stream_sizes(model: GPT) -> tuple[list[float], float]:
     """Return the deviation of the residual stream after each block, and the loss on random tokens."""
     sizes: list[float] = []
     for block in model.blocks:
@@ -51,7 +51,7 @@ def main(out: Path = OUT) -> None:
     print(f"  √(2 · n_layers) = {math.sqrt(2 * DEPTHS[-1]):.2f}")
 
     results = {
-        name: {depth: stream(build(depth, scaled)) for depth in DEPTHS}
+        name: {depth: stream_sizes(build(depth, scaled)) for depth in DEPTHS}
         for name, scaled in (("unscaled", False), ("scaled by 1/√(2L)", True))
     }
     print("\nDeviation of the residual stream behind the last block, before training")

@@ -37,7 +37,7 @@ CONFIG = RunConfig(
 QUIET = Console(quiet=True)
 
 
-def recorded(run: Path) -> list[dict[str, Any]]:
+def metrics_of(run: Path) -> list[dict[str, Any]]:
     return [record for record in read_metrics(run / "metrics.jsonl") if record["kind"] == "train"]
 
 
@@ -46,7 +46,7 @@ def main(out: Path = OUT) -> None:
     with tempfile.TemporaryDirectory() as place:
         whole = Path(place) / "never stopped"
         start(CONFIG, whole, console=QUIET)
-        records = recorded(whole)
+        records = metrics_of(whole)
         curves[whole.name] = [record["loss"] for record in records]
         folder = whole / "checkpoints" / f"step-{SAVED}"
         for path in sorted(folder.iterdir()):
@@ -77,7 +77,7 @@ def main(out: Path = OUT) -> None:
                 tensors = checkpoint.tensors | {"optimizer": blank}
                 save_checkpoint(run / "checkpoints" / folder.name, tensors=tensors, documents=checkpoint.documents)
             resume(run, console=QUIET)
-            curves[name] = [record["loss"] for record in recorded(run)]
+            curves[name] = [record["loss"] for record in metrics_of(run)]
     print(f"\nLoss of                               step {SAVED + 1}   step {SAVED + 2}   step {STEPS}   all equal")
     for name, losses in curves.items():
         print(f"{name:<37}{losses[SAVED]:>8.4f}{losses[SAVED + 1]:>10.4f}{losses[-1]:>10.4f}", end="")
