@@ -112,7 +112,7 @@ from groundup.engine.shaping import (
 )
 from groundup.engine.tensor import Tensor
 
-_ROOMS = ("functional", "gpt", "graph", "loader", "losses", "nn", "optim", "safetensors", "schedules")
+_ROOMS = ("functional", "gpt", "graph", "loader", "nn", "optim", "safetensors", "schedules")
 
 
 def __getattr__(name: str) -> Any:

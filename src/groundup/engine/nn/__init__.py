@@ -1,6 +1,5 @@
 """Modules: layers with parameters, and what holds them together; names and defaults are those of torch.nn."""
 
-from groundup.engine.losses import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss, NLLLoss
 from groundup.engine.nn import init
 from groundup.engine.nn.activations import GELU, ReLU, Sigmoid, SiLU, Softmax, Tanh
 from groundup.engine.nn.containers import ModuleDict, ModuleList, Sequential
@@ -9,6 +8,7 @@ from groundup.engine.nn.dropout import Dropout
 from groundup.engine.nn.embedding import Embedding
 from groundup.engine.nn.hooks import RemovableHandle
 from groundup.engine.nn.linear import Linear
+from groundup.engine.nn.losses import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss, NLLLoss
 from groundup.engine.nn.module import Module
 from groundup.engine.nn.normalization import LayerNorm, RMSNorm
 from groundup.engine.nn.parameter import Parameter

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from groundup import engine as eg
-from groundup.engine import losses, nn
+from groundup.engine import nn
+from groundup.engine.nn import losses
 
 LOGITS = [[1.0, 2.0, -1.0], [0.5, 0.0, 3.0], [2.0, 2.0, 2.0]]
 CASES = [
