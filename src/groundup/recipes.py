@@ -13,7 +13,7 @@ from groundup.errors import InputError
 
 def tales() -> RunConfig:
     """Small stories with a known entropy; what `groundup demo` trains, about two minutes on two cores."""
-    return RunConfig(
+    config = RunConfig(
         # Every word of the tales becomes one token (the trainer stops before 1,536: no pair is left to merge), so a
         # tale has under 120 of them, and a window of 256 shows most tales whole.
         # 12 MB are more than the run reads, so no tale comes twice: 4 MB, read 2.5 times, left twice the excess.
@@ -33,6 +33,15 @@ def tales() -> RunConfig:
             evaluation=EvaluationConfig(every_steps=400, max_tokens=16_384),
             checkpoints=CheckpointConfig(every_steps=500),
         ),
+    )
+    # Three seeds, one thread, float32 (`python -m benchmarks bands`).
+    return _expecting(
+        config,
+        Band(step=400, low=0.52, high=0.588),
+        Band(step=800, low=0.396, high=0.478),
+        Band(step=1_200, low=0.365, high=0.43),
+        Band(step=1_600, low=0.367, high=0.38),
+        Band(step=2_000, low=0.358, high=0.37),
     )
 
 
@@ -125,7 +134,7 @@ def shakespeare_char_best() -> RunConfig:
 
 def shakespeare_gpt2() -> RunConfig:
     """TinyShakespeare in GPT-2's 50,257 tokens: the real vocabulary at a laptop's size."""
-    return RunConfig(
+    config = RunConfig(
         data=DataConfig(corpus="shakespeare", tokenizer="gpt2"),
         # Dropout, because 300,000 tokens are few and a vocabulary of 50,257 memorizes them quickly.
         model=GPTConfig(context_length=128, d_model=128, n_layers=4, n_heads=4, dropout=0.2),
@@ -135,6 +144,16 @@ def shakespeare_gpt2() -> RunConfig:
             # A single text never trains the end-of-text token, so samples begin with a line break.
             evaluation=EvaluationConfig(every_steps=100, max_tokens=16_384, patience=3, sample_prompt="\n"),
         ),
+    )
+    # Three seeds, one thread, float32 (`python -m benchmarks bands`).
+    return _expecting(
+        config,
+        Band(step=100, low=6.134, high=6.472),
+        Band(step=200, low=5.574, high=5.842),
+        Band(step=300, low=5.351, high=5.532),
+        Band(step=400, low=5.224, high=5.454),
+        Band(step=500, low=5.183, high=5.354),
+        Band(step=600, low=5.151, high=5.339),
     )
 
 
