@@ -33,6 +33,14 @@ def two_with(low: float, high: float, *, of: int) -> Draw:
     return draw
 
 
+def between_jumps(c: Choices) -> Case:
+    """Draw a with fractions 0.25 … 0.75, and b 1 or 2: a / b is never near a whole number, where a remainder jumps."""
+    of_a, of_b = c.both(c.shape())
+    a = c.numbers(of_a)[0]
+    below = np.floor(a)
+    return Case((below + 0.25 + (a - below) / 2, (c.places(of_b, 2) + 1).astype("float64")))
+
+
 def whole(n_inputs: int) -> Draw:
     """Draw one or two arrays of whole numbers -2 … 2, many of them equal."""
 

@@ -174,11 +174,11 @@ TABLE = (
     Row(elementwise.multiply, torch.mul, draws.two),
     Row(elementwise.divide, torch.div, draws.two_with(0.5, 2.5, of=1)),
     Row(elementwise.power, torch.pow, draws.two_with(0.5, 2.5, of=0)),
-    Row(elementwise.remainder, torch.remainder, draws.two_with(0.5, 2.5, of=1)),
+    Row(elementwise.remainder, torch.remainder, draws.between_jumps),
     Row(
         elementwise.floor_divide,
         lambda a, b: torch.floor_divide(a.detach(), b.detach()),
-        draws.two_with(0.5, 2.5, of=1),
+        draws.between_jumps,
     ),
     Row(elementwise.negative, torch.neg, draws.one()),
     Row(elementwise.absolute, torch.abs, draws.one()),
