@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
+from threadpoolctl import threadpool_limits
 
 
 @dataclass
@@ -48,3 +49,15 @@ def has_bfloat16() -> bool:
     """Return whether this processor multiplies bfloat16; else its kernels are a hundred times slower."""
     asks = (getattr(torch.cpu, f"_is_{kind}_supported", None) for kind in ("avx512_bf16", "amx_tile"))
     return any(ask is not None and ask() for ask in asks)
+
+
+def steps_with(step: Callable[[], object], threads: int, n_steps: int) -> Callable[[], None]:
+    """Return a function that takes `n_steps` steps with so many threads, of NumPy's products and of torch's."""
+
+    def run() -> None:
+        torch.set_num_threads(threads)
+        with threadpool_limits(threads, user_api="blas"):
+            for _ in range(n_steps):
+                step()
+
+    return run

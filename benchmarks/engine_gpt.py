@@ -11,10 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from threadpoolctl import threadpool_limits
 from torch.nn import functional as F
 
-from benchmarks import alternate
+from benchmarks import alternate, steps_with
 from groundup import engine
 from groundup.configs.model import GPTConfig
 from groundup.engine import gpt as hand_written
@@ -73,16 +72,6 @@ def ours(size):
 MAKERS = {"torch, eager": with_torch, "groundup engine": ours}
 
 
-def turn(step, threads, n_steps):
-    def run():
-        torch.set_num_threads(threads)
-        with threadpool_limits(threads, user_api="blas"):
-            for _ in range(n_steps):
-                step()
-
-    return run
-
-
 def status(field):
     """Return a field of this process's status, in MB (Linux); 0 elsewhere."""
     try:
@@ -114,7 +103,7 @@ def run(tiny):
     for threads in (1, 2):
         steps = {name: make(config(tiny))[0] for name, make in MAKERS.items()}
         first |= {name: step() for name, step in steps.items()}
-        contenders = {name: turn(step, threads, n_steps) for name, step in steps.items()}
+        contenders = {name: steps_with(step, threads, n_steps) for name, step in steps.items()}
         alternate(contenders, 1)
         times |= {(threads, name): found for name, found in alternate(contenders, rounds).items()}
     torch.set_num_threads(before)

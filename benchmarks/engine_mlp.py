@@ -8,10 +8,9 @@ import importlib.util
 
 import numpy as np
 import torch
-from threadpoolctl import threadpool_limits
 from torch.nn import functional as F
 
-from benchmarks import alternate
+from benchmarks import alternate, steps_with
 from groundup import engine
 from groundup.engine import nn, optim
 from groundup.engine.functional import cross_entropy
@@ -151,18 +150,6 @@ def with_micrograd(images, labels):
     return step
 
 
-def turn(step, threads, n_steps):
-    """Return a function that takes `n_steps` steps with so many threads, of NumPy's and of torch's."""
-
-    def run():
-        torch.set_num_threads(threads)
-        with threadpool_limits(threads, user_api="blas"):
-            for _ in range(n_steps):
-                step()
-
-    return run
-
-
 def run(tiny):
     images, labels = data()
     n_steps, rounds = (2, 1) if tiny else (STEPS, ROUNDS)
@@ -172,11 +159,11 @@ def run(tiny):
     for threads in (1, 2):
         steps = {name: step for name, make in makers.items() if (step := make(images, labels)) is not None}
         first |= {name: step() for name, step in steps.items()}
-        contenders = {name: turn(step, threads, n_steps) for name, step in steps.items()}
+        contenders = {name: steps_with(step, threads, n_steps) for name, step in steps.items()}
         alternate(contenders, 1)  # caches, compilation
         times |= {(threads, name): found for name, found in alternate(contenders, rounds).items()}
     if (slow := with_micrograd(images, labels)) is not None and not tiny:
-        times[1, "micrograd, one image, times 64"] = alternate({"": turn(slow, 1, 1)}, 3)[""]
+        times[1, "micrograd, one image, times 64"] = alternate({"": steps_with(slow, 1, 1)}, 3)[""]
     torch.set_num_threads(before)
     rows = []
     for (threads, name), found in times.items():
