@@ -12,6 +12,7 @@ from groundup.configs.training import TrainConfig
 from groundup.layers.linear import is_exact
 from groundup.tasks.task import Task
 from groundup.training.devices import arithmetic
+from groundup.training.freed_memory import give_back_freed_memory
 
 M = TypeVar("M", bound=nn.Module)
 B = TypeVar("B")
@@ -139,7 +140,10 @@ def _timed(config: TrainConfig, model: M, task: Task[M, B], batch: B) -> Trial:
             loss = task.loss(model, batch)
         gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
         seconds = time.perf_counter() - began
-    return Trial(config, seconds, loss.item(), [g for g in gradients if g is not None])
+    found = Trial(config, seconds, loss.item(), [g for g in gradients if g is not None])
+    del loss, gradients
+    give_back_freed_memory()
+    return found
 
 
 def bfloat16_is_faster() -> bool:
