@@ -1,10 +1,45 @@
-"""How text is drawn from a model: length, strategy, filters on the distribution, when to stop."""
+"""How text is drawn from a model: length, strategy, filters on the distribution, beams, when to stop."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import isfinite
 from typing import Literal
 
 from groundup.configs.checks import at_least, between, positive
 from groundup.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class BeamConfig:
+    """How beam search keeps and compares its hypotheses; only strategy="beam" reads it.
+
+    Example:
+        >>> BeamConfig(n_beams=2, n_best=3)
+        Traceback (most recent call last):
+        groundup.errors.InputError: BeamConfig.n_best must be at most n_beams=2, found 3
+    """
+
+    n_beams: int = 4
+    """Hypotheses kept at each step."""
+    n_best: int = 1
+    """Finished hypotheses returned for each prompt, the best first; at most n_beams."""
+    length_penalty: float = 1.0
+    """A hypothesis scores the sum of its log-probabilities divided by its length to this power: above 0 favours longer
+    ones, 0 compares plain sums."""
+    early_stopping: Literal["no", "yes", "never"] = "no"
+    """When a prompt is done, once n_beams hypotheses have ended. yes: at once. no: when no running one, at its present
+    length, can beat the worst of them. never: when none can at any length."""
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values.
+
+        Raises:
+            InputError: naming the field, what it must be and what was found.
+        """
+        at_least(self, "n_beams", 1)
+        at_least(self, "n_best", 1)
+        if self.n_best > self.n_beams:
+            raise InputError(f"BeamConfig.n_best must be at most n_beams={self.n_beams}, found {self.n_best}")
+        between(self, "length_penalty", -100.0, 100.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,16 +54,29 @@ class GenerationConfig:
 
     max_new_tokens: int = 200
     """Tokens to draw after the prompt."""
-    strategy: Literal["sample", "greedy"] = "sample"
-    """Draw from the distribution, or take its largest entry."""
+    strategy: Literal["sample", "greedy", "beam"] = "sample"
+    """Draw from the distribution, take its largest entry, or search for the most likely text with several beams."""
     temperature: float = 1.0
     """Logits are divided by it: below 1 sharper, above 1 flatter."""
     top_k: int | None = None
     """Keep the k most likely tokens. None: all."""
     top_p: float | None = None
     """Keep the fewest most likely tokens whose probabilities reach p. None: all."""
+    min_p: float | None = None
+    """Keep tokens at least this fraction as likely as the most likely one (Nguyen et al. 2024). None: all."""
+    typical_p: float | None = None
+    """Keep the tokens whose surprise is nearest the expected one, until their probabilities reach this (Meister et al.
+    2023). None: all."""
     repetition_penalty: float = 1.0
     """Above 1: tokens already in the text become less likely (Keskar et al. 2019)."""
+    no_repeat_ngram_size: int | None = None
+    """No run of this many tokens occurs twice in a text, prompt included (Paulus et al. 2018). None: any may."""
+    logit_bias: tuple[tuple[int, float], ...] = ()
+    """(token id, number) pairs: the number is added to the token's logit before anything else."""
+    banned: tuple[str, ...] = ()
+    """Texts that are never written: the token that would complete one is removed."""
+    beam: BeamConfig = field(default_factory=BeamConfig)
+    """Beam search."""
     seed: int = 0
     """Same seed, same prompt, same text."""
     stop: tuple[str, ...] = ()
@@ -58,8 +106,19 @@ class GenerationConfig:
         positive(self, "repetition_penalty")
         if self.top_k is not None:
             at_least(self, "top_k", 1)
-        if self.top_p is not None:
-            positive(self, "top_p")
-            between(self, "top_p", 0.0, 1.0)
+        for name in ("top_p", "min_p", "typical_p"):
+            if getattr(self, name) is not None:
+                positive(self, name)
+                between(self, name, 0.0, 1.0)
+        if self.no_repeat_ngram_size is not None:
+            at_least(self, "no_repeat_ngram_size", 1)
         if any(not text for text in self.stop):
             raise InputError("GenerationConfig.stop must hold non-empty texts, found an empty one")
+        if any(not text for text in self.banned):
+            raise InputError("GenerationConfig.banned must hold non-empty texts, found an empty one")
+        for token, value in self.logit_bias:
+            if token < 0 or not isfinite(value):
+                raise InputError(
+                    "GenerationConfig.logit_bias must hold pairs of a token id from 0 and a finite number, "
+                    f"found ({token}, {value}); to forbid a text use banned"
+                )

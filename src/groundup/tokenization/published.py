@@ -22,13 +22,18 @@ class PublishedTokenizer:
     changes (accents, spaces) stays changed: `decode` need not give the encoded text back.
     """
 
-    def __init__(self, text: str, path: Path) -> None:
+    def __init__(self, text: str, path: Path, *, end_token: str = END_OF_TEXT) -> None:
         """Build the tokenizer that `text`, the content of `path`, describes.
+
+        Args:
+            text: a `tokenizer.json`.
+            path: where it came from, for messages.
+            end_token: spelling of the special token that ends a text; families differ.
 
         Raises:
             InputError: the library cannot read it.
         """
-        self._text, self._path = text, path
+        self._text, self._path, self._end_token = text, path, end_token
         self._ordinary = self._build()
         self._ordinary.encode_special_tokens = True  # the library's words for: their spelling is ordinary text
         added = self._ordinary.get_added_tokens_decoder()
@@ -37,14 +42,14 @@ class PublishedTokenizer:
         self._vocab_size = max(self._ordinary.get_vocab(with_added_tokens=True).values(), default=-1) + 1
 
     @classmethod
-    def from_file(cls, path: Path) -> "PublishedTokenizer":
+    def from_file(cls, path: Path, *, end_token: str = END_OF_TEXT) -> "PublishedTokenizer":
         """Read a `tokenizer.json` of any kind.
 
         Raises:
             InputError: no such file, damaged, or not readable by the library.
         """
         tokenizer_json.read(path)
-        return cls(tokenizer_json.read_text(path), path)
+        return cls(tokenizer_json.read_text(path), path, end_token=end_token)
 
     @property
     def vocab_size(self) -> int:
@@ -58,8 +63,8 @@ class PublishedTokenizer:
 
     @property
     def end_id(self) -> int | None:
-        """Id of <|endoftext|>, if it is a special token here."""
-        return self._special.get(END_OF_TEXT)
+        """Id of the token that ends a text, if it is a special token here."""
+        return self._special.get(self._end_token)
 
     def encode(self, text: str, *, allow_special: bool = False) -> list[int]:
         """Return the ids of `text`; special tokens in it count as such only if `allow_special`.

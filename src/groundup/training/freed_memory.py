@@ -1,7 +1,7 @@
 """Giving freed memory back to the system, where the C library would keep it for later."""
 
 import ctypes
-import sys
+import platform
 
 
 def give_back_freed_memory() -> bool:
@@ -14,7 +14,7 @@ def give_back_freed_memory() -> bool:
         >>> give_back_freed_memory() in (True, False)
         True
     """
-    if sys.platform != "linux":
+    if platform.system() != "Linux":
         return False
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     return trim is not None and bool(trim(0))

@@ -1,0 +1,24 @@
+"""A model that somebody trained, with what belongs to it, whatever it was loaded from."""
+
+from dataclasses import dataclass, field
+
+from groundup.models.gpt import GPT
+from groundup.tokenization.base import Tokenizer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pretrained:
+    """A model to use: what every loader returns."""
+
+    model: GPT
+    """In evaluation mode, on the CPU, in float32."""
+    tokenizer: Tokenizer
+    """Its end_id is the token with which this model ends a text (an instructed one: its turn)."""
+    source: str
+    """Where it came from: a path, or a hub id."""
+    chat_template: str | None = None
+    """Jinja template that lays a conversation out as text. None: the model was not taught to converse."""
+    template_tokens: dict[str, str] = field(default_factory=dict)
+    """Spellings that templates may ask for: bos_token, eos_token, pad_token, unk_token; those that exist."""
+    licence: str | None = None
+    """As its publisher names it. None: not said."""
