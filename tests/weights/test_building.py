@@ -72,5 +72,5 @@ def test_what_does_not_fit_is_named(changes: dict[str, Tensor | None], said: str
 
 def test_a_tensor_that_comes_twice_is_named():
     tensors = list(tensors_of(GPT(GPT2)).items())
-    with pytest.raises(InputError, match="found final_norm.bias besides"):
+    with pytest.raises(InputError, match=r"found final_norm\.bias besides"):
         build_model(GPT2, [*tensors, ("final_norm.bias", torch.zeros(16))], source="x.bin")
