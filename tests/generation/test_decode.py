@@ -8,7 +8,8 @@ import torch
 
 from groundup.configs import GenerationConfig, GPTConfig
 from groundup.errors import InputError
-from groundup.generation.decode import decode, generate
+from groundup.generation.decode import decode
+from groundup.generation.generate import generate
 from groundup.generation.processors import repetition_penalty
 from groundup.models.gpt import GPT
 

@@ -1,7 +1,7 @@
 """Logits to text, one API for every model."""
 
 from groundup.generation.decode import decode as decode
-from groundup.generation.decode import generate as generate
+from groundup.generation.generate import generate as generate
 from groundup.generation.opening import opening as opening
 from groundup.generation.prepared import prepare_for_inference as prepare_for_inference
 from groundup.generation.prepared import suggest_precision as suggest_precision

@@ -1,43 +1,16 @@
 """The decoding loop: prompts of ids in, one drawn token a step for every row that has not ended. It knows no text."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
 from groundup.configs.generation import GenerationConfig
-from groundup.errors import InputError
 from groundup.generation.processors import chain
-from groundup.generation.reading import Reader
+from groundup.generation.prompts import checked_prompts
+from groundup.generation.reading import Reader, evaluation_mode
 from groundup.generation.sampling import Draw, draw, greedy, log_probabilities, report, row_generators
 from groundup.models.gpt import GPT
-
-
-def generate(
-    model: GPT, prompts: Sequence[Sequence[int]], config: GenerationConfig, *, end_id: int | None = None
-) -> list[list[int]]:
-    """Return the ids drawn after each prompt, without `end_id`, which ends a row when config.stop_at_end.
-
-    See `decode` for everything else.
-
-    Raises:
-        InputError: as `decode`; also for stop texts, which need a tokenizer: `generate_text` has one.
-
-    Example:
-        >>> from groundup.configs.model import GPTConfig
-        >>> model = GPT(GPTConfig(vocab_size=10, context_length=8, d_model=16, n_layers=1, n_heads=2))
-        >>> [len(ids) for ids in generate(model, [[1, 2, 3], [4]], GenerationConfig(max_new_tokens=20))]
-        [20, 20]
-    """
-    if config.stop:
-        raise InputError(f"generate draws ids and cannot find the stop texts {config.stop}; use generate_text")
-    drawn: list[list[int]] = [[] for _ in prompts]
-    for step in decode(model, prompts, config, end_id=end_id):
-        for one in step:
-            if not (config.stop_at_end and one.token == end_id):
-                drawn[one.row].append(one.token)
-    return drawn
 
 
 def decode(
@@ -73,31 +46,8 @@ def decode(
         InputError: an empty prompt without an `end_id`, a prompt longer than the context, an id that is not in the
             vocabulary, or logits that are NaN.
     """
-    n_tokens = model.token_embedding.weight.shape[0]
-    if vocab_size is not None:
-        n_tokens = min(n_tokens, vocab_size)
-    starts = [_checked(row, prompt, model, end_id, n_tokens) for row, prompt in enumerate(prompts)]
+    starts, n_tokens = checked_prompts(model, prompts, end_id, vocab_size)
     return _steps(model, starts, config, end_id, n_tokens, is_finished) if starts else iter(())
-
-
-def _checked(row: int, prompt: Sequence[int], model: GPT, end_id: int | None, n_tokens: int) -> list[int]:
-    ids = [int(token) for token in prompt]
-    if not ids:
-        if end_id is None:
-            raise InputError("expected a prompt, found an empty one and no end-of-text token to begin after: give one")
-        ids = [end_id]
-    if len(ids) > model.config.context_length:
-        raise InputError(
-            f"expected a prompt of at most {model.config.context_length} tokens, this model's context_length, "
-            f"found {len(ids)} (prompt {row}): shorten it or keep its end"
-        )
-    unknown = [token for token in ids if not 0 <= token < n_tokens]
-    if unknown:
-        raise InputError(
-            f"expected token ids 0 … {n_tokens - 1}, found {unknown[0]} (prompt {row}): "
-            "encode with the tokenizer the model was trained with"
-        )
-    return ids
 
 
 class _Texts:
@@ -133,17 +83,6 @@ class _Texts:
         return slid
 
 
-@contextmanager
-def _evaluation_mode(model: GPT) -> Iterator[None]:
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
-
-
 @torch.inference_mode()
 def _steps(
     model: GPT,
@@ -158,7 +97,7 @@ def _steps(
     rows, generators = list(range(len(prompts))), row_generators(config.seed, len(prompts))
     process = chain(config)
     capacity = min(context_length, max(texts.ends) + config.max_new_tokens) if config.use_cache else None
-    with _evaluation_mode(model):
+    with evaluation_mode(model):
         reader = Reader(model, texts.windows(), capacity=capacity)
         for n_left in reversed(range(config.max_new_tokens)):
             logits = model.project(reader.last_hidden)[:, :n_tokens]  # [B, V]

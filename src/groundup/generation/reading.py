@@ -3,7 +3,8 @@
 Shapes: B rows, T tokens of the longest row, D width.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -11,6 +12,18 @@ from torch.nn.utils.rnn import pad_sequence
 
 from groundup.layers.kv_cache import KVCache
 from groundup.models.gpt import GPT
+
+
+@contextmanager
+def evaluation_mode(model: GPT) -> Iterator[None]:
+    """Put the model into evaluation mode, and what was training back into training at the end."""
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
 
 
 def prefill(model: GPT, windows: Sequence[Tensor], cache: KVCache | None = None) -> Tensor:
