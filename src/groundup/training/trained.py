@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from groundup.configs.run import RunConfig
+from groundup.data.tokens import open_tokens
 from groundup.errors import InputError
 from groundup.evaluation.perplexity import byte_lengths_of, evaluate_tokens
+from groundup.generation.opening import opening
 from groundup.models.gpt import GPT
 from groundup.tokenization.base import Tokenizer
 from groundup.tokenization.pretrained import load_tokenizer
@@ -86,6 +88,21 @@ def load_run(folder: Path, *, device: str = "auto", report: Callable[[str], None
         step=training["step"],
         metrics=training["metrics"] if best is None else best.metrics,
     )
+
+
+def opening_ids(loaded: LoadedRun) -> list[int]:
+    """Return the ids that the run's own samples begin with: its sample prompt, or what opens a text of its corpus.
+
+    Raises:
+        InputError: no sample prompt, and no token files to look into.
+    """
+    if prompt := loaded.config.training.evaluation.sample_prompt:
+        return loaded.tokenizer.encode(prompt)
+    try:
+        first = open_tokens(loaded.run.tokens, "train").ids[0]
+    except InputError as error:
+        raise InputError(f"{error}, or give a prompt") from None
+    return opening(loaded.tokenizer, int(first))
 
 
 def evaluate_run(folder: Path, *, max_tokens: int | None = None) -> dict[str, float | int]:

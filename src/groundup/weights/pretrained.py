@@ -1,5 +1,6 @@
 """A model that somebody trained, with what belongs to it, whatever it was loaded from."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from groundup.models.gpt import GPT
@@ -22,3 +23,5 @@ class Pretrained:
     """Spellings that templates may ask for: bos_token, eos_token, pad_token, unk_token; those that exist."""
     licence: str | None = None
     """As its publisher names it. None: not said."""
+    opening: Callable[[], list[int]] = list
+    """Ids that a text begins with where nothing is given to begin it. None of them: end_id, as decoding does."""

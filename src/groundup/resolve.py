@@ -1,0 +1,94 @@
+"""From a name to a model: a short name, a run, a folder or file of weights, or a repository on the hub."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from groundup.download import local_path
+from groundup.errors import InputError
+from groundup.weights.catalog import PUBLISHED
+from groundup.weights.installed import installed_gguf
+
+if TYPE_CHECKING:  # torch: not for what only looks names up
+    from groundup.weights.pretrained import Pretrained
+
+Kind = Literal["run", "folder", "gguf", "hub"]
+"""A run of ours; a Hugging Face folder; a GGUF file; a repository on the hub, in its cache or not."""
+
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a model is."""
+
+    kind: Kind
+    """What lies there."""
+    path: Path | None
+    """The run, folder or file. None: a repository on the hub."""
+    hub_id: str | None = None
+    """The repository on the hub."""
+
+
+def find_model(name: str) -> Place:
+    """Return where the model called `name` is, without reading it.
+
+    A short name (`groundup models` lists them) comes first: write ./gpt2 for a folder that is called as one. Then what
+    lies at the path `name`, then a repository OWNER/NAME on the hub.
+
+    Raises:
+        InputError: nothing of the kind, with what could be given.
+
+    Example:
+        >>> find_model("gpt2").hub_id
+        'openai-community/gpt2'
+    """
+    if name in PUBLISHED:
+        package = PUBLISHED[name].package
+        file = None if package is None else installed_gguf(package)
+        return Place("hub", None, PUBLISHED[name].hub_id) if file is None else Place("gguf", file)
+    path = local_path(name)
+    if path.is_file():
+        return Place("gguf", path)  # the reader says what is wrong with another kind of file
+    if path.is_dir():
+        return Place("run" if (path / "checkpoints").is_dir() else "folder", path)
+    if _HUB_ID.fullmatch(name):
+        return Place("hub", None, name)
+    raise InputError(
+        f"expected a model, found nothing called {name!r}: give a run, a folder or .gguf file, a repository "
+        f"OWNER/NAME on the hub, or one of {', '.join(PUBLISHED)} (groundup models)"
+    )
+
+
+def open_model(name: str) -> "Pretrained":
+    """Load the model called `name`, wherever it is: see `find_model`.
+
+    Raises:
+        InputError: no such model, a damaged one, one of a family that `GPT` does not cover, or no network where it
+            would have to be downloaded.
+    """
+    place = find_model(name)
+    if place.hub_id is not None:
+        from groundup.weights.hub import load_hub
+
+        return load_hub(place.hub_id)
+    assert place.path is not None
+    if place.kind == "gguf":
+        from groundup.weights.gguf_model import load_gguf
+
+        return load_gguf(place.path)
+    if place.kind == "folder":
+        from groundup.weights.huggingface import load_huggingface
+
+        return load_huggingface(place.path)
+    from groundup.training.trained import load_run, opening_ids
+    from groundup.weights.pretrained import Pretrained
+
+    loaded = load_run(place.path, device="cpu")
+    return Pretrained(
+        model=loaded.model,
+        tokenizer=loaded.tokenizer,
+        source=str(place.path),
+        opening=lambda: opening_ids(loaded),
+    )
