@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from groundup.training.interruption import Interruption
+from groundup.training.interruption import SIGNALS, Interruption
 
 
 def press() -> None:
@@ -47,11 +47,13 @@ def test_an_error_inside_an_update_is_not_hidden():
             press()  # nothing is held back any more
 
 
-def test_the_previous_handler_comes_back():
-    before = signal.getsignal(signal.SIGINT)
-    with Interruption():
-        assert signal.getsignal(signal.SIGINT) != before
-    assert signal.getsignal(signal.SIGINT) == before
+@pytest.mark.parametrize("number", SIGNALS)
+def test_either_signal_stops_it_and_the_previous_handler_comes_back(number: signal.Signals):
+    before = signal.getsignal(number)
+    with Interruption(), pytest.raises(KeyboardInterrupt):
+        assert signal.getsignal(number) != before
+        signal.raise_signal(number)
+    assert signal.getsignal(number) == before
 
 
 def test_other_threads_train_without_it():

@@ -1,4 +1,4 @@
-"""Ctrl-C that never falls between two halves of a step."""
+"""Ctrl-C, and a polite request to end, that never fall between two halves of a step."""
 
 import signal
 import threading
@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""Ctrl-C, and what `kill`, systemd, Slurm and preemptible machines send before they end a process by force."""
+
 
 class Interruption:
-    """While active, Ctrl-C raises KeyboardInterrupt at once, except inside `deferred`, where it waits for the end.
+    """While active, either signal raises KeyboardInterrupt at once, except inside `deferred`: there it waits.
 
     A forward or backward pass can be dropped at any point: weights have not changed. The update of weights, counters
     and records must be whole. Only the main thread receives signals; elsewhere this does nothing.
@@ -32,18 +35,19 @@ class Interruption:
     def __enter__(self) -> "Interruption":
         self._is_installed = threading.current_thread() is threading.main_thread()
         if self._is_installed:
-            self._previous = signal.signal(signal.SIGINT, self._receive)
+            self._previous = {number: signal.signal(number, self._receive) for number in SIGNALS}
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._is_installed:
-            signal.signal(signal.SIGINT, self._previous)
+            for number, handler in self._previous.items():
+                signal.signal(number, handler)
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Hold Ctrl-C back until the block is done."""
+        """Hold the signals back until the block is done."""
         self._is_deferring = True
         try:
             yield
