@@ -65,7 +65,7 @@ def _build(expected: Any, value: Any, where: str) -> Any:  # noqa: ANN401 - type
     if origin is tuple:
         if not isinstance(value, list | tuple):
             raise InputError(f"{where} must be a list, found {value!r}")
-        return tuple(_build(get_args(expected)[0], item, f"{where}[{i}]") for i, item in enumerate(value))
+        return _build_tuple(get_args(expected), value, where)
     if expected is float and isinstance(value, int) and not isinstance(value, bool):
         try:
             return float(value)
@@ -74,6 +74,14 @@ def _build(expected: Any, value: Any, where: str) -> Any:  # noqa: ANN401 - type
     if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
         raise InputError(f"{where} must be of type {expected.__name__}, found {value!r}")
     return value
+
+
+def _build_tuple(kinds: tuple[Any, ...], values: Any, where: str) -> tuple[Any, ...]:  # noqa: ANN401 - types are data here
+    if kinds[-1] is Ellipsis:  # tuple[int, ...]
+        kinds = (kinds[0],) * len(values)
+    if len(values) != len(kinds):
+        raise InputError(f"{where} must be a list of {len(kinds)}, found {values!r}")
+    return tuple(_build(kind, item, f"{where}[{i}]") for i, (kind, item) in enumerate(zip(kinds, values, strict=True)))
 
 
 def _build_dataclass(cls: Any, value: Any, where: str) -> Any:  # noqa: ANN401 - types are data here

@@ -1,118 +1,48 @@
-"""Pure functions that reshape a next-token distribution: logits in, new logits out, removed tokens at -inf.
+"""The processors that a config asks for, as one function: pure, logits in, new logits out, removed tokens at -inf.
 
 Shapes: B rows, V vocabulary, S ids already in the text of a row.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from groundup.configs.generation import GenerationConfig
+from groundup.errors import InputError
+from groundup.generation.filters import min_p, temperature, top_k, top_p, typical_p
+from groundup.generation.text_rules import ban, check_bias, logit_bias, no_repeat_ngram, repetition_penalty
 
 Processor = Callable[[Tensor, Tensor], Tensor]
-"""(logits [B, V], ids [B, S]) -> logits [B, V]; ids are those of `repetition_penalty`."""
+"""(logits [B, V], ids [B, S]) -> logits [B, V]; ids of shorter texts are padded on the right by -1."""
 
 
-def temperature(logits: Tensor, t: float) -> Tensor:
-    """Divide logits [B, V] by `t` > 0: below 1 the distribution is sharper, above 1 flatter.
-
-    Raises:
-        ValueError: when `t` is not above 0.
-
-    Example:
-        >>> temperature(torch.tensor([[1.0, 2.0]]), 0.5).tolist()
-        [[2.0, 4.0]]
-    """
-    if t <= 0:
-        raise ValueError(f"temperature must be above 0, found {t}")
-    return logits / max(t, torch.finfo(logits.dtype).tiny)  # a smaller t would round to 0
-
-
-def top_k(logits: Tensor, k: int) -> Tensor:
-    """Keep the `k` largest logits of each row of [B, V] (Fan et al. 2018, section 5).
-
-    Tokens that tie with the k-th all stay; a `k` beyond the vocabulary keeps everything.
-
-    Raises:
-        ValueError: when `k` is below 1.
-
-    Example:
-        >>> top_k(torch.tensor([[1.0, 3.0, 2.0]]), 2).tolist()
-        [[-inf, 3.0, 2.0]]
-    """
-    if k < 1:
-        raise ValueError(f"top_k must be at least 1, found {k}")
-    smallest_kept = logits.topk(min(k, logits.shape[-1]), dim=-1).values[..., -1:]  # [B, 1]
-    return logits.masked_fill(logits < smallest_kept, -torch.inf)
-
-
-def top_p(logits: Tensor, p: float) -> Tensor:
-    """Keep the fewest most likely tokens of each row of [B, V] whose probabilities reach `p` (Holtzman et al. 2020, eq. 2).
-
-    The most likely token always stays. Among equal logits at the edge, those of larger id stay.
-
-    Raises:
-        ValueError: when `p` is outside (0, 1].
-
-    Example:
-        >>> top_p(torch.tensor([[0.5, 0.3, 0.2]]).log(), 0.7).isfinite().tolist()  # 0.5 alone does not reach 0.7
-        [[True, True, False]]
-    """  # noqa: E501 - the source belongs to the first sentence
-    if not 0 < p <= 1:
-        raise ValueError(f"top_p must be in (0, 1], found {p}")
-    ascending, order = logits.sort(dim=-1, stable=True)  # [B, V]
-    # Summing from the least likely adds small numbers first, which rounds least where the cut is decided.
-    tail = ascending.softmax(dim=-1).cumsum(dim=-1)  # [B, V]: this token and all less likely ones
-    dropped = tail <= 1 - p
-    dropped[..., -1] = False  # rounding must never remove everything
-    return logits.masked_fill(dropped.gather(-1, order.argsort(dim=-1)), -torch.inf)
-
-
-def repetition_penalty(logits: Tensor, ids: Tensor, penalty: float) -> Tensor:
-    """Make the tokens `ids` [B, S] less likely in logits [B, V]: positive ones / penalty, negative ones * penalty.
-
-    Each token counts once however often it occurs (Keskar et al. 2019, section 4.1). Rows hold texts of different
-    lengths: an id of -1 is padding and means nothing. A penalty below 1 rewards repetition.
-
-    Raises:
-        ValueError: when `penalty` is not above 0.
-
-    Example:
-        >>> repetition_penalty(torch.tensor([[2.0, -2.0, 1.0]]), torch.tensor([[0, 1, -1]]), 2.0).tolist()
-        [[1.0, -4.0, 1.0]]
-    """
-    if penalty <= 0:
-        raise ValueError(f"repetition_penalty must be above 0, found {penalty}")
-    n_tokens = logits.shape[-1]
-    seen = torch.zeros(logits.shape[0], n_tokens + 1, dtype=torch.bool, device=logits.device)  # last column: padding
-    seen.scatter_(-1, torch.where(ids < 0, n_tokens, ids), True)
-    penalized = torch.where(logits < 0, logits * penalty, logits / penalty)
-    return torch.where(seen[:, :n_tokens], penalized, logits)
-
-
-def chain(config: GenerationConfig) -> Processor:
+def chain(config: GenerationConfig, banned: Sequence[Sequence[int]] = (), *, n_tokens: int | None = None) -> Processor:
     """Return the processors that `config` asks for as one function, in the order of `transformers`.
 
-    Repetition penalty, then, when sampling, temperature, top-k, top-p. Greedy decoding skips the last three: they
-    never change which token is the largest.
+    Rules first: bias, repetition penalty, no repeated n-gram, banned sequences. Then, when sampling, the filters:
+    temperature, top-k, top-p, min-p, typical. Greedy decoding and beams skip these.
+
+    Args:
+        config: its `banned` texts are not read: only a tokenizer can tell their ids.
+        banned: ids of what is never written; see `groundup.generation.banned.banned_sequences`.
+        n_tokens: how many ids there are, to refuse a bias on others at once. None: the first logits tell.
+
+    Raises:
+        InputError: a bias on an id that there is not. The function raises it too, and where the rules remove every
+            token of a row.
 
     Example:
-        >>> process = chain(GenerationConfig(temperature=0.5, top_k=1))
+        >>> process = chain(GenerationConfig(temperature=0.5, top_k=1), [[1]])
         >>> process(torch.tensor([[1.0, 2.0]]), torch.tensor([[-1]])).softmax(-1).tolist()
-        [[0.0, 1.0]]
+        [[1.0, 0.0]]
     """
-    steps: list[Processor] = []
-    if config.repetition_penalty != 1:
-        steps.append(lambda logits, ids: repetition_penalty(logits, ids, config.repetition_penalty))
+    if n_tokens is not None:
+        check_bias(config.logit_bias, n_tokens)
+    steps = _rules(config, banned)
     if config.strategy == "sample":
-        if config.temperature != 1:
-            # Softmax does not see the shift; without it a tiny temperature would overflow to inf.
-            steps.append(lambda logits, _: temperature(logits - logits.amax(-1, keepdim=True), config.temperature))
-        if (k := config.top_k) is not None:
-            steps.append(lambda logits, _: top_k(logits, k))
-        if (p := config.top_p) is not None and p < 1:
-            steps.append(lambda logits, _: top_p(logits, p))
+        steps += _filters(config)
 
     def process(logits: Tensor, ids: Tensor) -> Tensor:
         for step in steps:
@@ -120,3 +50,45 @@ def chain(config: GenerationConfig) -> Processor:
         return logits
 
     return process
+
+
+def _rules(config: GenerationConfig, banned: Sequence[Sequence[int]]) -> list[Processor]:
+    steps: list[Processor] = []
+    if config.logit_bias:
+        steps.append(lambda logits, _: logit_bias(logits, config.logit_bias))
+    if config.repetition_penalty != 1:
+        steps.append(lambda logits, ids: repetition_penalty(logits, ids, config.repetition_penalty))
+    if (n := config.no_repeat_ngram_size) is not None:
+        steps.append(lambda logits, ids: no_repeat_ngram(logits, ids, n))
+    if banned:
+        rows = [torch.tensor(list(sequence)) for sequence in banned]
+        padded = pad_sequence(rows, batch_first=True, padding_value=-1, padding_side="left")  # [N, L]
+        steps.append(lambda logits, ids: ban(logits, ids, padded))
+    if config.no_repeat_ngram_size is not None or banned:
+        steps.append(lambda logits, _: _with_something_left(logits))
+    return steps
+
+
+def _filters(config: GenerationConfig) -> list[Processor]:
+    steps: list[Processor] = []
+    if config.temperature != 1:
+        # Softmax does not see the shift; without it a tiny temperature would overflow to inf.
+        steps.append(lambda logits, _: temperature(logits - logits.amax(-1, keepdim=True), config.temperature))
+    if (k := config.top_k) is not None:
+        steps.append(lambda logits, _: top_k(logits, k))
+    if (p := config.top_p) is not None and p < 1:
+        steps.append(lambda logits, _: top_p(logits, p))
+    if (least := config.min_p) is not None:
+        steps.append(lambda logits, _: min_p(logits, least))
+    if (mass := config.typical_p) is not None and mass < 1:
+        steps.append(lambda logits, _: typical_p(logits, mass))
+    return steps
+
+
+def _with_something_left(logits: Tensor) -> Tensor:
+    if (logits.amax(dim=-1) == -torch.inf).any():  # its softmax would be NaN
+        raise InputError(
+            "expected a token that may come next, found that no_repeat_ngram_size and banned texts remove all "
+            f"{logits.shape[-1]}: use a larger no_repeat_ngram_size, ban less, or draw fewer tokens"
+        )
+    return logits
