@@ -240,6 +240,7 @@ def test_bad_input():
             ValueError,
             "n_layers and n_heads must be at least 1; found 12, 16, 0",
         ),
+        (lambda: GPT(**SMALL, bias=False, qkv_bias=True), ValueError, "found qkv_bias=True"),
         (lambda: model([[1]]), DTypeError, "GPT: expected a tensor, found list"),
         (lambda: model.generate([[1]], 1), DTypeError, "generate: expected a tensor, found list"),
         (lambda: model(one, mask=Tensor([[1.0]])), DTypeError, "GPT: the mask is float32; it must be bool"),

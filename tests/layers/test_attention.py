@@ -310,3 +310,17 @@ def test_heads_must_divide_the_width_and_each_other():
         MultiHeadAttention(8, 3)
     with pytest.raises(ValueError, match="multiple of n_kv_heads=3, found 4"):
         MultiHeadAttention(8, 4, n_kv_heads=3)
+
+
+def test_queries_keys_and_values_can_have_a_bias_alone():
+    torch.manual_seed(0)
+    attention, plain = MultiHeadAttention(8, 2, bias=False, qkv_bias=True), MultiHeadAttention(8, 2, bias=False)
+    assert {name for name, _ in attention.named_parameters() if "bias" in name} == {
+        "query.bias", "key.bias", "value.bias"
+    }  # fmt: skip
+    plain.load_state_dict({name: weight for name, weight in attention.state_dict().items() if "bias" not in name})
+    x = torch.randn(1, 3, 8)
+    for name in ("query", "key", "value"):
+        projected = getattr(plain, name)(x) + getattr(attention, name).bias
+        assert torch.allclose(getattr(attention, name)(x), projected, atol=1e-6)  # float32: one sum rounded otherwise
+    assert not torch.allclose(attention(x), plain(x), atol=1e-3)

@@ -23,6 +23,8 @@ VARIANTS = {
     "untied": replace(SMALL, tie_embeddings=False),
     "narrow": replace(SMALL, d_ff=20),
     "qk norm": replace(SMALL, qk_norm=True),
+    "bias of queries, keys and values": replace(SMALL, n_kv_heads=2, bias=False, qkv_bias=True),
+    "all but those": replace(SMALL, n_kv_heads=2, qkv_bias=False),
     "llama": replace(
         SMALL, n_kv_heads=1, position="rotary", norm="rms", activation="swiglu", bias=False, tie_embeddings=False
     ),
@@ -46,6 +48,14 @@ def test_each_part_is_the_sum_of_its_modules():
     assert found.attention == count(".attention.", norms=False)
     assert found.feed_forward == count(".feed_forward.", norms=False)
     assert found.norms == count("norm", norms=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "published"),
+    [("smollm2-135m", 134_515_008), ("smollm2-360m", 361_821_120), ("smollm2-1.7b", 1_711_376_384)],
+)
+def test_smollm2_has_the_published_counts(name: str, published: int):
+    assert count_parameters(PRESETS[name]).total == published
 
 
 def test_without_a_vocabulary_nothing_can_be_counted():

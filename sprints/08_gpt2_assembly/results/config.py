@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import torch
 
 from groundup.configs.codec import from_json, to_json
-from groundup.configs.model import PRESETS, GPTConfig
+from groundup.configs.model import GPT2_PRESETS, GPTConfig
 from groundup.errors import InputError
 from groundup.layers.feedforward import build_feed_forward
 from groundup.models.gpt import GPT
@@ -33,7 +33,7 @@ def main(out: Path = OUT) -> None:
 
     print("\npreset         layers   heads   d_model   d_head    d_ff     parameters")
     counts = {}
-    for name, preset in PRESETS.items():
+    for name, preset in GPT2_PRESETS.items():
         with torch.device("meta"):
             counts[name] = GPT(preset).n_parameters()
         print(f"{name:<12}{preset.n_layers:>9}{preset.n_heads:>8}{preset.d_model:>10}{preset.d_head:>9}", end="")
@@ -49,9 +49,8 @@ def main(out: Path = OUT) -> None:
         from_json(GPTConfig, '{"n_layer": 12}')
     except InputError as error:
         print(f"  {error}")
-    print(
-        f"JSON and back gives the same config: {all(from_json(GPTConfig, to_json(p)) == p for p in PRESETS.values())}."
-    )
+    same = all(from_json(GPTConfig, to_json(p)) == p for p in GPT2_PRESETS.values())
+    print(f"JSON and back gives the same config: {same}.")
 
     plt.style.use(Path(__file__).parents[2] / "groundup.mplstyle")
     figure, panels = plt.subplots(1, 3, figsize=(13, 4.2))
@@ -64,7 +63,7 @@ def main(out: Path = OUT) -> None:
     panels[0].set(title="Feed-forward width", xlabel="d_model", ylabel="feed_forward_width")
     panels[1].set(title="Weights of the layer", xlabel="d_model", ylabel="millions")
     panels[0].legend()
-    for name, preset in PRESETS.items():
+    for name, preset in GPT2_PRESETS.items():
         panels[2].scatter(preset.d_model, preset.n_layers, s=counts[name] / 1.5e6, alpha=0.8)
         label = f"{name}\n{counts[name] / 1e6:,.0f} M"
         panels[2].annotate(label, (preset.d_model, preset.n_layers), (0, -40), textcoords="offset points", ha="center")

@@ -6,7 +6,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import torch
 
-from groundup.configs.model import PRESETS, GPTConfig
+from groundup.configs.model import GPT2_PRESETS, GPTConfig
 from groundup.models.gpt import GPT
 
 OUT = Path("runs/sprints/08_gpt2_assembly")
@@ -35,14 +35,14 @@ def formula(config: GPTConfig) -> int:
 
 def main(out: Path = OUT) -> None:
     counts, models = {}, {}
-    for name, config in PRESETS.items():
+    for name, config in GPT2_PRESETS.items():
         with torch.device("meta"):  # shapes without memory
             models[name] = GPT(config)
         counts[name] = by_part(models[name])
     print("              " + "".join(f"{part:>15}" for part in PARTS) + "          total   by hand")
     for name, parts in counts.items():
         total = models[name].n_parameters()
-        same = "equal" if sum(parts.values()) == total == formula(PRESETS[name]) else "differs"
+        same = "equal" if sum(parts.values()) == total == formula(GPT2_PRESETS[name]) else "differs"
         print(f"{name:<14}" + "".join(f"{n:>15,}" for n in parts.values()) + f"{total:>15,}{same:>10}")
 
     print("\n              12 · L · D²   exact, without tables   rule falls short by   tables' share of the total")

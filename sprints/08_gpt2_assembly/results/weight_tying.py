@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from groundup.configs.model import PRESETS, GPTConfig
+from groundup.configs.model import GPT2_PRESETS, GPTConfig
 from groundup.models.gpt import GPT
 
 OUT = Path("runs/sprints/08_gpt2_assembly")
@@ -40,7 +40,7 @@ def main(out: Path = OUT) -> None:
     print(f"Rows with a gradient as embedding: {seen[0]} of {len(lookup)} (tokens that occur); as output: {seen[1]}.")
 
     counts = {}
-    for name, config in PRESETS.items():
+    for name, config in GPT2_PRESETS.items():
         with torch.device("meta"):  # shapes without memory
             counts[name] = [GPT(replace(config, tie_embeddings=tie)).n_parameters() for tie in (True, False)]
     print("\n                     tied         untied    saved")

@@ -59,6 +59,8 @@ class GPTConfig:
     (Zhang et al. 2019, "Fixup"; Yang et al. 2022, "Tensor Programs V", appendix D.2)."""
     bias: bool = True
     """Linear layers (and LayerNorm) have a bias."""
+    qkv_bias: bool | None = None
+    """Those of queries, keys and values have one (True in Qwen2, which has no other). None: as `bias` says."""
     tie_embeddings: bool = True
     """The output projection shares the token embedding's matrix."""
 
@@ -96,6 +98,11 @@ class GPTConfig:
         return self.n_heads if self.n_kv_heads is None else self.n_kv_heads
 
     @property
+    def has_qkv_bias(self) -> bool:
+        """Whether queries, keys and values have a bias, with ``None`` worked out."""
+        return self.bias if self.qkv_bias is None else self.qkv_bias
+
+    @property
     def feed_forward_width(self) -> int:
         """Width inside the feed-forward layer, with ``None`` worked out."""
         if self.d_ff is not None:
@@ -109,11 +116,35 @@ def _gpt2(d_model: int, n_layers: int, n_heads: int) -> GPTConfig:
     return GPTConfig(vocab_size=50_257, d_model=d_model, n_layers=n_layers, n_heads=n_heads)
 
 
-PRESETS: dict[str, GPTConfig] = {  # Radford et al. 2019, table 2
+def _smollm2(d_model: int, n_layers: int, n_heads: int, n_kv_heads: int, d_ff: int, rotary_base: float) -> GPTConfig:
+    return GPTConfig(
+        vocab_size=49_152,
+        context_length=8192,
+        d_model=d_model,
+        n_layers=n_layers,
+        n_heads=n_heads,
+        n_kv_heads=n_kv_heads,
+        d_ff=d_ff,
+        position="rotary",
+        rotary_base=rotary_base,
+        norm="rms",
+        activation="swiglu",
+        bias=False,
+    )
+
+
+GPT2_PRESETS: dict[str, GPTConfig] = {  # Radford et al. 2019, table 2
     "gpt2": _gpt2(768, 12, 12),
     "gpt2-medium": _gpt2(1024, 24, 16),
     "gpt2-large": _gpt2(1280, 36, 20),
     "gpt2-xl": _gpt2(1600, 48, 25),
+}
+"""The four sizes of GPT-2."""
+PRESETS: dict[str, GPTConfig] = {
+    **GPT2_PRESETS,
+    "smollm2-135m": _smollm2(576, 30, 9, 3, 1536, 100_000.0),  # Allal et al. 2025, and the published configs
+    "smollm2-360m": _smollm2(960, 32, 15, 5, 2560, 100_000.0),
+    "smollm2-1.7b": _smollm2(2048, 24, 32, 32, 8192, 130_000.0),
 }
 """Published models by name."""
 

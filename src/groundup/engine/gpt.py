@@ -66,10 +66,12 @@ class GPT(Module):
         qk_norm: RMSNorm of each head's queries and keys.
         zero_init_outputs: every block begins as the identity.
         bias: whether linear maps and LayerNorms have a bias.
+        qkv_bias: None, or what `bias` is: other biases for queries, keys and values are not built here.
         tie_embeddings: whether the output multiplies by the token embedding's matrix.
 
     Raises:
-        ValueError: no vocab_size, a size below 1, a part that is not in CHOICES, or heads that do not divide the width.
+        ValueError: no vocab_size, a size below 1, a part that is not in CHOICES, heads that do not divide the width, or
+            a qkv_bias other than bias.
 
     Example:
         >>> model = GPT(vocab_size=10, context_length=8, d_model=16, n_layers=2, n_heads=4)
@@ -97,9 +99,12 @@ class GPT(Module):
         qk_norm: bool = False,
         zero_init_outputs: bool = False,
         bias: bool = True,
+        qkv_bias: bool | None = None,
         tie_embeddings: bool = True,
     ) -> None:
         super().__init__()
+        if qkv_bias not in (None, bias):
+            raise ValueError(f"GPT: this engine's queries have a bias where all have one; found qkv_bias={qkv_bias}")
         for name, found in zip(CHOICES, (position, norm, norm_order, activation), strict=True):
             if found not in CHOICES[name]:
                 raise ValueError(f"GPT: {name} must be one of {', '.join(CHOICES[name])}; found {found!r}")

@@ -180,6 +180,7 @@ class MultiHeadAttention(nn.Module):
         qk_norm: RMSNorm of each head's queries and keys over K, before the rotation (Henry et al. 2020; Qwen3's form).
         norm_epsilon: of these norms.
         bias: whether the four projections have a bias.
+        qkv_bias: whether those of queries, keys and values have one. None: as `bias` says.
         dropout: probability of zeroing an attention weight while training.
         fused: use torch's kernel; False uses the formula as written above. Both give the same.
 
@@ -201,6 +202,7 @@ class MultiHeadAttention(nn.Module):
         qk_norm: bool = False,
         norm_epsilon: float = 1e-5,
         bias: bool = True,
+        qkv_bias: bool | None = None,
         dropout: float = 0.0,
         fused: bool = True,
     ) -> None:
@@ -212,9 +214,10 @@ class MultiHeadAttention(nn.Module):
         if n_heads % self.n_kv_heads:
             raise ValueError(f"n_heads must be a multiple of n_kv_heads={self.n_kv_heads}, found {n_heads}")
         d_kv = d_model // n_heads * self.n_kv_heads
-        self.query = nn.Linear(d_model, d_model, bias=bias)
-        self.key = nn.Linear(d_model, d_kv, bias=bias)
-        self.value = nn.Linear(d_model, d_kv, bias=bias)
+        qkv_bias = bias if qkv_bias is None else qkv_bias
+        self.query = nn.Linear(d_model, d_model, bias=qkv_bias)
+        self.key = nn.Linear(d_model, d_kv, bias=qkv_bias)
+        self.value = nn.Linear(d_model, d_kv, bias=qkv_bias)
         self.output = nn.Linear(d_model, d_model, bias=bias)
         d_head = d_model // n_heads
         self.query_norm: nn.Module = RMSNorm(d_head, epsilon=norm_epsilon, fused=fused) if qk_norm else nn.Identity()

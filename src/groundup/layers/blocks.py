@@ -61,6 +61,7 @@ class GPTBlock(nn.Module):
         dropout: probability for attention weights and sublayer outputs while training.
         qk_norm: normalize queries and keys.
         bias: whether projections and LayerNorms have a bias.
+        qkv_bias: whether those of queries, keys and values have one. None: as `bias` says.
         fused: use torch's kernels; False uses the formulas written out in this room.
 
     Example:
@@ -82,6 +83,7 @@ class GPTBlock(nn.Module):
         dropout: float = 0.0,
         qk_norm: bool = False,
         bias: bool = True,
+        qkv_bias: bool | None = None,
         fused: bool = True,
     ) -> None:
         super().__init__()
@@ -93,6 +95,7 @@ class GPTBlock(nn.Module):
             qk_norm=qk_norm,
             norm_epsilon=norm_epsilon,
             bias=bias,
+            qkv_bias=qkv_bias,
             dropout=dropout,
             fused=fused,
         )

@@ -208,6 +208,7 @@ def _block(config: GPTConfig, fused: bool) -> GPTBlock:
         dropout=config.dropout,
         qk_norm=config.qk_norm,
         bias=config.bias,
+        qkv_bias=config.qkv_bias,
         fused=fused,
     )
 

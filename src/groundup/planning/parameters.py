@@ -52,7 +52,7 @@ def count_parameters(config: GPTConfig) -> Parameters:
     D, V, F = config.d_model, vocabulary(config), config.feed_forward_width
     d_kv = config.d_head * config.kv_heads
     biases = int(config.bias)
-    attention = 2 * D * D + 2 * D * d_kv + biases * (2 * D + 2 * d_kv)
+    attention = 2 * D * D + 2 * D * d_kv + biases * D + int(config.has_qkv_bias) * (D + 2 * d_kv)
     into_inner = 2 if config.activation == "swiglu" else 1
     feed_forward = (into_inner + 1) * D * F + biases * (into_inner * F + D)
     norm = D * (2 if config.bias and config.norm == "layer" else 1)
