@@ -61,7 +61,7 @@ def top_p(logits: Tensor, p: float) -> Tensor:
     tail = ascending.softmax(dim=-1).cumsum(dim=-1)  # [B, V]: this token and all less likely ones
     dropped = tail <= 1 - p
     dropped[..., -1] = False  # rounding must never remove everything
-    return logits.masked_fill(dropped.gather(-1, order.argsort(dim=-1)), -torch.inf)
+    return logits.masked_fill(dropped.scatter(-1, order, dropped), -torch.inf)  # back to the order of ids
 
 
 def min_p(logits: Tensor, p: float) -> Tensor:
