@@ -1,11 +1,12 @@
 """How text is drawn from a model: length, strategy, filters on the distribution, beams, when to stop."""
 
 from dataclasses import dataclass, field
-from math import isfinite
 from typing import Literal
 
 from groundup.configs.checks import at_least, between, positive
 from groundup.errors import InputError
+
+_LARGEST_BIAS = 1e30  # added to a logit, multiplied by a penalty, it is still a float32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,11 +24,14 @@ class BeamConfig:
     n_best: int = 1
     """Finished hypotheses returned for each prompt, the best first; at most n_beams."""
     length_penalty: float = 1.0
-    """A hypothesis scores the sum of its log-probabilities divided by its length to this power: above 0 favours longer
-    ones, 0 compares plain sums."""
+    """A hypothesis scores the sum of its log-probabilities divided by its length to this power (Wu et al. 2016, section
+    7, without their shift by 5): above 0 favours longer ones, 0 compares plain sums. Length is the tokens drawn, the
+    end-of-text token among them."""
     early_stopping: Literal["no", "yes", "never"] = "no"
-    """When a prompt is done, once n_beams hypotheses have ended. yes: at once. no: when no running one, at its present
-    length, can beat the worst of them. never: when none can at any length."""
+    """When a prompt is done, once n_beams hypotheses have ended. yes: at once. no: when no running one, scored at its
+    present length, is better than the worst of them. never: when none could become better at any length that
+    max_new_tokens allows. The names are those of transformers, where yes is True and no is False: "no" may stop too
+    soon with a length_penalty above 0, since a longer hypothesis may yet score higher."""
 
     def __post_init__(self) -> None:
         """Refuse impossible values.
@@ -55,7 +59,8 @@ class GenerationConfig:
     max_new_tokens: int = 200
     """Tokens to draw after the prompt."""
     strategy: Literal["sample", "greedy", "beam"] = "sample"
-    """Draw from the distribution, take its largest entry, or search for the most likely text with several beams."""
+    """Draw from the distribution, take its largest entry, or search for the most likely text with several beams. Only
+    "sample" reads temperature, top_k, top_p, min_p and typical_p."""
     temperature: float = 1.0
     """Logits are divided by it: below 1 sharper, above 1 flatter."""
     top_k: int | None = None
@@ -63,18 +68,20 @@ class GenerationConfig:
     top_p: float | None = None
     """Keep the fewest most likely tokens whose probabilities reach p. None: all."""
     min_p: float | None = None
-    """Keep tokens at least this fraction as likely as the most likely one (Nguyen et al. 2024). None: all."""
+    """Keep tokens whose probability is at least this fraction of the largest one (Nguyen et al. 2024). None: all."""
     typical_p: float | None = None
-    """Keep the tokens whose surprise is nearest the expected one, until their probabilities reach this (Meister et al.
-    2023). None: all."""
+    """Keep the tokens whose surprise is nearest the expected one, the fewest whose probabilities reach this (Meister et
+    al. 2023); the most likely one may go. None: all."""
     repetition_penalty: float = 1.0
     """Above 1: tokens already in the text become less likely (Keskar et al. 2019)."""
     no_repeat_ngram_size: int | None = None
     """No run of this many tokens occurs twice in a text, prompt included (Paulus et al. 2018). None: any may."""
     logit_bias: tuple[tuple[int, float], ...] = ()
-    """(token id, number) pairs: the number is added to the token's logit before anything else."""
+    """(token id, number) pairs: the number is added to the token's logit before anything else. Numbers for one id add
+    up."""
     banned: tuple[str, ...] = ()
-    """Texts that are never written: the token that would complete one is removed."""
+    """Texts that are not written, alone or behind a space: the token that would complete one is removed. Other tokens
+    than the tokenizer's own for the text may still spell it, and a longer word hold it; `stop` ends at any spelling."""
     beam: BeamConfig = field(default_factory=BeamConfig)
     """Beam search."""
     seed: int = 0
@@ -116,9 +123,16 @@ class GenerationConfig:
             raise InputError("GenerationConfig.stop must hold non-empty texts, found an empty one")
         if any(not text for text in self.banned):
             raise InputError("GenerationConfig.banned must hold non-empty texts, found an empty one")
-        for token, value in self.logit_bias:
-            if token < 0 or not isfinite(value):
+        for pair in self.logit_bias:
+            if not _is_bias(pair):
                 raise InputError(
-                    "GenerationConfig.logit_bias must hold pairs of a token id from 0 and a finite number, "
-                    f"found ({token}, {value}); to forbid a text use banned"
+                    "GenerationConfig.logit_bias must hold pairs of a token id from 0 and a number from -1e30 to 1e30, "
+                    f"found {pair!r}; to forbid a text use banned"
                 )
+
+
+def _is_bias(pair: object) -> bool:
+    match pair:
+        case (int(token), int() | float() as number):
+            return token >= 0 and abs(number) <= _LARGEST_BIAS and not isinstance(token, bool)
+    return False
