@@ -71,7 +71,9 @@ def _runs(folder: Path) -> list[Available]:
     """Return the runs in `folder` that have weights, the newest first."""
     found = []
     for config in folder.glob("*/config.json"):
-        weights = sorted(config.parent.glob("checkpoints/step-*/model.safetensors"), key=lambda path: path.stat().st_mtime)
+        weights = sorted(
+            config.parent.glob("checkpoints/step-*/model.safetensors"), key=lambda path: path.stat().st_mtime
+        )
         if weights:
             found.append((weights[-1].stat().st_mtime, config.parent, weights[-1]))
     return [

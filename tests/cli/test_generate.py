@@ -1,6 +1,7 @@
 """`groundup generate`: how it begins without a prompt, what it refuses, and before what."""
 
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,52 @@ def test_without_token_files_a_prompt_is_asked_for(tmp_path: Path, capsys: pytes
     assert main(["generate", run]) == 2
     assert capsys.readouterr().err.endswith("or give a prompt\n")
     assert main(["generate", run, "a", "--max-new-tokens", "8"]) == 0
+
+
+def test_a_prompt_from_a_file_or_standard_input(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    run = trained(tmp_path, TEXTS["one line"])
+    (tmp_path / "prompt.txt").write_text("cab\n")
+    assert main(["generate", run, "cab", "--max-new-tokens", "8"]) == 0
+    expected = capsys.readouterr().out
+    assert main(["generate", run, "--file", str(tmp_path / "prompt.txt"), "--max-new-tokens", "8"]) == 0
+    assert capsys.readouterr().out == expected
+    monkeypatch.setattr("sys.stdin", io.StringIO("cab\n"))
+    assert main(["generate", run, "-", "--max-new-tokens", "8"]) == 0
+    assert capsys.readouterr().out == expected
+
+
+def test_every_line_can_be_a_prompt_and_texts_can_be_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    run = trained(tmp_path, TEXTS["one line"])
+    monkeypatch.setattr("sys.stdin", io.StringIO("a\n\nbc\n"))
+    options = ["--each-line", "--json", "--samples", "2", "--max-new-tokens", "8"]
+    assert main(["generate", run, "-", *options]) == 0
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(one["prompt"], one["seed"]) for one in told] == [("a", 0), ("a", 1), ("bc", 0), ("bc", 1)]
+    assert all(len(one["text"]) == 8 for one in told)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["a", "--file", "x.txt"], "found both: leave one out"),
+        (["--each-line"], "expected --file FILE, or - for standard input, with --each-line"),
+        (["--file", "no such file"], "expected a UTF-8 text file, found no such file"),
+        (["a", "--chat"], "expected a model that was taught to converse"),
+        (["-"], "expected a prompt, found an empty standard input"),
+    ],
+)
+def test_what_makes_no_sense_is_one_line(
+    options: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    run = trained(tmp_path, TEXTS["one line"])
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    capsys.readouterr()
+    assert main(["generate", run, *options]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert said in told.err
+    assert told.err.count("\n") == 1

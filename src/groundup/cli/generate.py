@@ -80,7 +80,9 @@ def _ids(found: "Pretrained", prompt: str, *, is_chat: bool) -> list[int]:
     from groundup.chat import ChatTemplate, Message, encode_chat
 
     if found.chat_template is None:
-        raise InputError(f"expected a model that was taught to converse, found none in {found.source}: leave out --chat")
+        raise InputError(
+            f"expected a model taught to converse, found one that was not, {found.source}: leave out --chat"
+        )
     template = ChatTemplate(found.chat_template, found.template_tokens)
     return encode_chat(found.tokenizer, template, [Message(role="user", content=prompt)])
 

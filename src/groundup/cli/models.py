@@ -34,5 +34,7 @@ def command(arguments: list[str]) -> int:
         table.add_row(model.name, count, size, model.licence, f"{model.about}; {model.source}")
     Console().print(table)
     print("\nany other: a folder from transformers, a .gguf file, or OWNER/NAME on the hub (GPT-2 and Llama families)")
-    print("use one:   groundup generate NAME PROMPT     groundup chat NAME     groundup export NAME --to hf --out FOLDER")
+    print(
+        "use one:   groundup chat NAME     groundup generate NAME PROMPT     groundup export NAME --to hf --out FOLDER"
+    )
     return 0
