@@ -110,3 +110,22 @@ def test_attention_in_pieces_equals_attention_at_once(fused):
         cache.advance(piece.shape[1])
     # float64: other shapes, other order of summation, roundings of 1e-16
     assert (torch.cat(pieces, dim=1) - attention(x, is_causal=True)).abs().max() <= 1e-12
+
+
+def test_resized_it_holds_the_same():
+    cache = new_cache()
+    k, v = random_kv(4)
+    cache.layer(1).append(k, v)
+    cache.advance(4)
+    cache.truncate([4, 3])
+    cache.resize(9)
+    assert cache.capacity == 9
+    assert cache.lengths.tolist() == [4, 3]
+    keys, values = cache.layer(1).append(*random_kv(5))
+    assert torch.equal(keys[0, :, :4], k[0])
+    assert torch.equal(values[1, :, :3], v[1, :, :3])
+    with pytest.raises(ValueError, match="room for the 4 tokens that a row holds, found 3"):
+        cache.resize(3)
+    cache.resize(4)
+    with pytest.raises(ValueError, match="room for 4"):
+        cache.advance(1)

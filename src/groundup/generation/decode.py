@@ -6,10 +6,12 @@ import torch
 from torch import Tensor
 
 from groundup.configs.generation import GenerationConfig
-from groundup.generation.processors import chain
+from groundup.errors import InputError
+from groundup.generation.prefix import Prefix
+from groundup.generation.processors import Processor, chain
 from groundup.generation.prompts import checked_prompts
-from groundup.generation.reading import Reader, evaluation_mode
-from groundup.generation.sampling import Draw, draw, greedy, log_probabilities, report, row_generators
+from groundup.generation.reading import Reader, evaluation_mode, next_logits
+from groundup.generation.sampling import Draw, check_strategy, log_probabilities, report, row_generators, take
 from groundup.models.gpt import GPT
 
 
@@ -21,6 +23,8 @@ def decode(
     end_id: int | None = None,
     vocab_size: int | None = None,
     is_finished: Callable[[int], bool] = lambda row: False,
+    banned: Sequence[Sequence[int]] = (),
+    prefix: Prefix | None = None,
 ) -> Iterator[list[Draw]]:
     """Yield, step by step, one `Draw` for each row that has not ended.
 
@@ -41,13 +45,22 @@ def decode(
         end_id: the end-of-text token, if there is one.
         vocab_size: draw ids below it only. None: all that the model has. A model's vocabulary may be padded.
         is_finished: asked about each row after the step that holds its token was taken.
+        banned: sequences of ids that are never drawn; see `chain`. Texts of config.banned are the caller's business.
+        prefix: what the prompts may begin with, read before; it grows by what is drawn. See `Prefix`.
 
     Raises:
         InputError: an empty prompt without an `end_id`, a prompt longer than the context, an id that is not in the
-            vocabulary, or logits that are NaN.
+            vocabulary, what `chain` refuses, strategy="beam", or a prefix of another model or without a cache; with a
+            step, also logits that are NaN.
     """
+    check_strategy(config)
+    if prefix is not None:
+        prefix.check(model)
+        if not config.use_cache:
+            raise InputError("expected use_cache=True with a prefix, which is a cache, found False: leave one out")
     starts, n_tokens = checked_prompts(model, prompts, end_id, vocab_size)
-    return _steps(model, starts, config, end_id, n_tokens, is_finished) if starts else iter(())
+    process = chain(config, banned, n_tokens=n_tokens)
+    return _steps(model, starts, config, process, end_id, n_tokens, is_finished, prefix) if starts else iter(())
 
 
 class _Texts:
@@ -88,23 +101,24 @@ def _steps(
     model: GPT,
     prompts: list[list[int]],
     config: GenerationConfig,
+    process: Processor,
     end_id: int | None,
     n_tokens: int,
     is_finished: Callable[[int], bool],
+    prefix: Prefix | None,
 ) -> Iterator[list[Draw]]:
     context_length = model.config.context_length
     texts = _Texts(prompts, model.token_embedding.weight.device)
     rows, generators = list(range(len(prompts))), row_generators(config.seed, len(prompts))
-    process = chain(config)
     capacity = min(context_length, max(texts.ends) + config.max_new_tokens) if config.use_cache else None
     with evaluation_mode(model):
-        reader = Reader(model, texts.windows(), capacity=capacity)
+        if prefix is not None:
+            prefix.begin(prompts)
+        reader = Reader(model, texts.windows(), capacity=capacity, prefix=prefix)
         for n_left in reversed(range(config.max_new_tokens)):
-            logits = model.project(reader.last_hidden)[:, :n_tokens]  # [B, V]
-            logits = logits if logits.dtype == torch.float64 else logits.float()
+            logits = next_logits(model, reader.last_hidden, n_tokens)  # [B, V]
             logprobs = log_probabilities(logits)
-            processed = process(logits, texts.ids)
-            tokens = greedy(processed) if config.strategy == "greedy" else draw(processed, generators)  # [B]
+            tokens = take(process(logits, texts.ids), config, generators)  # [B]
             texts.append(tokens)
             draws = report(rows, tokens, logprobs, config.n_top)
             yield draws

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from groundup.generation.prefix import Prefix
 from groundup.layers.kv_cache import KVCache
 from groundup.models.gpt import GPT
 
@@ -29,8 +30,8 @@ def evaluation_mode(model: GPT) -> Iterator[None]:
 def prefill(model: GPT, windows: Sequence[Tensor], cache: KVCache | None = None) -> Tensor:
     """Read whole windows at once, of any lengths above 0; return the hidden state of each one's last token [B, D].
 
-    Windows are padded on the right: a causal model never looks there from an earlier token. A cache must be empty; it
-    then holds exactly the windows.
+    Windows are padded on the right: a causal model never looks there from an earlier token. A cache must hold equally
+    many tokens in each row, perhaps none; the windows come behind them.
 
     Example:
         >>> from groundup.configs.model import GPTConfig
@@ -39,12 +40,13 @@ def prefill(model: GPT, windows: Sequence[Tensor], cache: KVCache | None = None)
         >>> prefill(model, [torch.tensor([1, 2, 3]), torch.tensor([4])], cache).shape, cache.lengths.tolist()
         (torch.Size([2, 16]), [3, 1])
     """
+    held = 0 if cache is None else cache.longest
     lengths = [len(window) for window in windows]
     tokens = pad_sequence(list(windows), batch_first=True)  # [B, T]
     last = torch.tensor(lengths, device=tokens.device) - 1
     hidden = model.hidden_states(tokens, cache=cache, only=last)  # [B, 1, D]
     if cache is not None:
-        cache.truncate(lengths)
+        cache.truncate([held + length for length in lengths])
     return hidden[:, 0]
 
 
@@ -93,6 +95,15 @@ def reread_rows(model: GPT, cache: KVCache, places: Sequence[int], windows: Sequ
     cache.values[:, rows, :, :held] = fresh.values
 
 
+def next_logits(model: GPT, hidden: Tensor, n_tokens: int) -> Tensor:
+    """Return the logits of the token after each hidden state, of ids below `n_tokens`: [B, D] -> [B, n_tokens].
+
+    In float32 at least: what follows compares and adds up probabilities.
+    """
+    logits = model.project(hidden)[:, :n_tokens]
+    return logits if logits.dtype == torch.float64 else logits.float()
+
+
 class Reader:
     """The hidden state of each row's last token, with a cache or, by reading everything again, without.
 
@@ -100,12 +111,23 @@ class Reader:
         model: what reads.
         windows: the tokens each row begins with.
         capacity: most tokens a row will hold. None: no cache.
+        prefix: holds what may be a beginning of the windows. A single row reads on in it, several copy from it.
     """
 
-    def __init__(self, model: GPT, windows: Sequence[Tensor], *, capacity: int | None) -> None:
+    def __init__(
+        self, model: GPT, windows: Sequence[Tensor], *, capacity: int | None, prefix: Prefix | None = None
+    ) -> None:
         self._model = model
+        self._prefix = prefix if len(windows) == 1 else None
+        if self._prefix is not None:
+            self.last_hidden = self._prefix.read(windows[0])  # [B, D]
+            return
         self._cache = None if capacity is None else model.new_cache(len(windows), capacity)
-        self.last_hidden = prefill(model, windows, self._cache)  # [B, D]
+        n_shared = 0
+        if prefix is not None and self._cache is not None:
+            prefix.share(windows, self._cache)
+            n_shared = self._cache.longest
+        self.last_hidden = prefill(model, [window[n_shared:] for window in windows], self._cache)
 
     def read(self, windows: Sequence[Tensor], *, kept: Sequence[int], slid: Sequence[int]) -> None:
         """Read on to the end of `windows`, each one token longer than before.
@@ -115,6 +137,9 @@ class Reader:
             kept: places of the rows among the previous ones; the others have ended.
             slid: places, among `windows`, of those that begin later than before.
         """
+        if self._prefix is not None:  # it finds by itself what it has read of the window
+            self.last_hidden = self._prefix.read(windows[0])
+            return
         if self._cache is None:
             self.last_hidden = prefill(self._model, windows)
             return

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from groundup.configs.generation import GenerationConfig
 from groundup.errors import InputError
 
 Alternatives = tuple[tuple[int, float], ...]
@@ -42,6 +43,20 @@ def row_generators(seed: int, n_rows: int) -> list[torch.Generator]:
         [7, 8]
     """
     return [torch.Generator().manual_seed((seed + row) % 2**63) for row in range(n_rows)]
+
+
+def check_strategy(config: GenerationConfig) -> None:
+    """Raise InputError for beams, whose tokens are not known one by one."""
+    if config.strategy == "beam":
+        raise InputError(
+            'expected strategy "sample" or "greedy" to draw token by token, found "beam": '
+            "use generate, stream or beam_search"
+        )
+
+
+def take(logits: Tensor, config: GenerationConfig, generators: Sequence[torch.Generator]) -> Tensor:
+    """Return one id of each row by config.strategy: [B, V] -> int64 [B], on the CPU."""
+    return greedy(logits) if config.strategy == "greedy" else draw(logits, generators)
 
 
 def greedy(logits: Tensor) -> Tensor:

@@ -94,6 +94,22 @@ class KVCache:
             raise ValueError(f"truncate needs for each row a length from 0 to {self._lengths}, found {new}")
         self._lengths = new
 
+    def resize(self, capacity: int) -> None:
+        """Make room for `capacity` tokens a row; what the rows hold stays.
+
+        Raises:
+            ValueError: if a row holds more.
+        """
+        held = self.longest
+        if capacity < held:
+            raise ValueError(f"resize needs room for the {held} tokens that a row holds, found {capacity}")
+        for name in ("keys", "values"):
+            old: Tensor = getattr(self, name)
+            new = old.new_zeros(*old.shape[:3], capacity, old.shape[4])
+            new[:, :, :, :held] = old[:, :, :, :held]
+            setattr(self, name, new)
+        self.capacity = capacity
+
     def check_room(self, n_tokens: int) -> None:
         """Raise ValueError unless every row has room for `n_tokens` more."""
         if self.longest + n_tokens > self.capacity:
