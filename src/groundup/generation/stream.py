@@ -1,10 +1,17 @@
-"""Prompts to text: the decoding loop with a tokenizer, as a stream of steps or all at once."""
+"""Prompts to text: decoding and beam search with a tokenizer, as a stream of steps or all at once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 from groundup.configs.generation import GenerationConfig
+from groundup.errors import InputError
+from groundup.generation.banned import banned_sequences
+from groundup.generation.beam_search import beam_search, checked_search
 from groundup.generation.decode import decode
+from groundup.generation.hypotheses import Hypothesis
+from groundup.generation.prefix import Prefix
 from groundup.generation.sampling import Alternatives, Draw
 from groundup.generation.stops import StopFinder
 from groundup.models.gpt import GPT
@@ -25,15 +32,43 @@ class Step:
     """The config.n_top most likely (token, log-probability), best first."""
 
 
-def stream(model: GPT, tokenizer: Tokenizer, prompt: str | Sequence[int], config: GenerationConfig) -> Iterator[Step]:
+class ScoredText(NamedTuple):
+    """One of the n best texts."""
+
+    text: str
+    """What was found after the prompt."""
+    score: float
+    """By which it was compared; see `Hypothesis`."""
+
+
+def stream(
+    model: GPT,
+    tokenizer: Tokenizer,
+    prompt: str | Sequence[int],
+    config: GenerationConfig,
+    *,
+    prefix: Prefix | None = None,
+    is_stopped: Callable[[], bool] = lambda: False,
+) -> Iterator[Step]:
     """Yield what is drawn after `prompt` (a text, or its ids), token by token; joined, the texts are `generate_text`.
 
     The prompt is not repeated. The text ends before a stop text (searched in the drawn text only), at the tokenizer's
     end-of-text token when config.stop_at_end, or after config.max_new_tokens. Ids that the tokenizer does not know are
-    never drawn. For what happens past the context see `decode`.
+    never drawn. For what happens past the context see `decode`. With strategy="beam" nothing is certain before the
+    search ends: then the best text comes whole. A hypothesis that completes a stop text ends there, and its score
+    counts the tokens of the stop text.
+
+    Args:
+        model: what predicts.
+        tokenizer: what spells.
+        prompt: what to continue.
+        config: how to draw.
+        prefix: what the prompt may begin with, read before; see `Prefix`.
+        is_stopped: asked at each step, from whatever thread; True ends the text. A search ends with its best so far.
 
     Raises:
-        InputError: what `decode` refuses, and a prompt that the tokenizer cannot encode; at once, not at the first step.
+        InputError: what `decode` refuses, and a prompt or banned text that the tokenizer cannot encode; at once, not at
+            the first step.
 
     Example:
         >>> from groundup.configs.model import GPTConfig
@@ -42,11 +77,18 @@ def stream(model: GPT, tokenizer: Tokenizer, prompt: str | Sequence[int], config
         >>> steps = list(stream(model, CharacterTokenizer("abc"), "ab", GenerationConfig(max_new_tokens=5, n_top=2)))
         >>> len("".join(step.text for step in steps)), len(steps[0].top)
         (5, 2)
-    """  # noqa: E501 - a line of the example
-    return (step for _, step in _text_steps(model, tokenizer, [prompt], config))
+    """
+    return (step for _, step in _text_steps(model, tokenizer, [prompt], config, prefix, is_stopped))
 
 
-def generate_text(model: GPT, tokenizer: Tokenizer, prompts: Sequence[str], config: GenerationConfig) -> list[str]:
+def generate_text(
+    model: GPT,
+    tokenizer: Tokenizer,
+    prompts: Sequence[str],
+    config: GenerationConfig,
+    *,
+    prefix: Prefix | None = None,
+) -> list[str]:
     """Return the text drawn after each prompt, without the prompt. Row i draws with config.seed + i; see `stream`.
 
     Raises:
@@ -61,24 +103,112 @@ def generate_text(model: GPT, tokenizer: Tokenizer, prompts: Sequence[str], conf
         [5, 5]
     """
     texts = [""] * len(prompts)
-    for row, step in _text_steps(model, tokenizer, prompts, config):
+    for row, step in _text_steps(model, tokenizer, prompts, config, prefix):
         texts[row] += step.text
     return texts
 
 
+def generate_n_best(
+    model: GPT,
+    tokenizer: Tokenizer,
+    prompt: str | Sequence[int],
+    config: GenerationConfig,
+    *,
+    prefix: Prefix | None = None,
+) -> list[ScoredText]:
+    """Return the config.beam.n_best texts that beam search finds after `prompt`, and their scores, best first.
+
+    Raises:
+        InputError: as `stream`; and another strategy than "beam".
+
+    Example:
+        >>> from groundup.configs.generation import BeamConfig
+        >>> from groundup.configs.model import GPTConfig
+        >>> from groundup.tokenization.characters import CharacterTokenizer
+        >>> model = GPT(GPTConfig(vocab_size=3, context_length=8, d_model=16, n_layers=1, n_heads=2))
+        >>> config = GenerationConfig(strategy="beam", max_new_tokens=5, beam=BeamConfig(n_best=2))
+        >>> [len(text) for text, score in generate_n_best(model, CharacterTokenizer("abc"), "ab", config)]
+        [5, 5]
+    """
+    if config.strategy != "beam":
+        raise InputError(f'expected strategy="beam" to find the n best texts, found {config.strategy!r}')
+    found = _search(model, tokenizer, [_ids(tokenizer, prompt)], config, prefix)()[0]
+    texts = ("".join(step.text for step in _steps_of(one, tokenizer, config)) for one in found)
+    return [ScoredText(text, one.score) for text, one in zip(texts, found, strict=True)]
+
+
 def _text_steps(
-    model: GPT, tokenizer: Tokenizer, prompts: Sequence[str | Sequence[int]], config: GenerationConfig
+    model: GPT,
+    tokenizer: Tokenizer,
+    prompts: Sequence[str | Sequence[int]],
+    config: GenerationConfig,
+    prefix: Prefix | None,
+    is_stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[tuple[int, Step]]:
+    ids = [_ids(tokenizer, prompt) for prompt in prompts]
+    if config.strategy == "beam":
+        return _best_steps(_search(model, tokenizer, ids, config, prefix, is_stopped), tokenizer, config)
     texts = [_Text(tokenizer, config) for _ in prompts]
     steps = decode(
         model,
-        [tokenizer.encode(prompt) if isinstance(prompt, str) else prompt for prompt in prompts],
+        ids,
         config,
         end_id=tokenizer.end_id,
         vocab_size=tokenizer.vocab_size,
-        is_finished=lambda row: texts[row].stop.is_found,
+        is_finished=lambda row: texts[row].stop.is_found or is_stopped(),
+        banned=banned_sequences(tokenizer, config.banned),
+        prefix=prefix,
     )
     return ((one.row, texts[one.row].step(one)) for step in steps for one in step)
+
+
+def _ids(tokenizer: Tokenizer, prompt: str | Sequence[int]) -> Sequence[int]:
+    return tokenizer.encode(prompt) if isinstance(prompt, str) else prompt
+
+
+def _best_steps(
+    search: Callable[[], list[list[Hypothesis]]], tokenizer: Tokenizer, config: GenerationConfig
+) -> Iterator[tuple[int, Step]]:
+    for row, found in enumerate(search()):
+        yield from ((row, step) for step in _steps_of(found[0], tokenizer, config))
+
+
+def _search(
+    model: GPT,
+    tokenizer: Tokenizer,
+    prompts: Sequence[Sequence[int]],
+    config: GenerationConfig,
+    prefix: Prefix | None,
+    is_stopped: Callable[[], bool] = lambda: False,
+) -> Callable[[], list[list[Hypothesis]]]:
+    """Return the search, which begins when it is called; what it would refuse is refused now."""
+    end_id, vocab_size, banned = tokenizer.end_id, tokenizer.vocab_size, banned_sequences(tokenizer, config.banned)
+    checked_search(model, prompts, config, end_id=end_id, vocab_size=vocab_size, banned=banned, prefix=prefix)
+    stops = [stop.encode() for stop in config.stop]
+
+    def holds_a_stop(tokens: Sequence[int]) -> bool:
+        # In UTF-8 no character's bytes occur within another's, so bytes find what a search of characters finds.
+        spelled = b"".join(map(tokenizer.token_bytes, tokens))
+        return any(stop in spelled for stop in stops)
+
+    return partial(
+        beam_search,
+        model,
+        prompts,
+        config,
+        end_id=end_id,
+        vocab_size=vocab_size,
+        banned=banned,
+        is_finished=holds_a_stop if stops else None,
+        is_stopped=is_stopped,
+        prefix=prefix,
+    )
+
+
+def _steps_of(found: Hypothesis, tokenizer: Tokenizer, config: GenerationConfig) -> Iterator[Step]:
+    text = _Text(tokenizer, config)
+    for draw in found.draws:
+        yield text.step(draw, is_last=draw is found.draws[-1])
 
 
 class _Text:
@@ -90,10 +220,10 @@ class _Text:
         self._end_id = tokenizer.end_id if config.stop_at_end else None
         self._n_left = config.max_new_tokens
 
-    def step(self, one: Draw) -> Step:
+    def step(self, one: Draw, *, is_last: bool = False) -> Step:
         self._n_left -= 1
         is_end = one.token == self._end_id
         text = "" if is_end else self.stop.push(self._decoder.push(one.token))
-        if is_end or not self._n_left:  # nothing can follow that would decide what is held back
+        if is_end or is_last or not self._n_left:  # nothing can follow that would decide what is held back
             text += self.stop.push(self._decoder.flush()) + self.stop.flush()
         return Step(one.token, text, one.logprob, one.top)

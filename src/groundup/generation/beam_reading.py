@@ -1,0 +1,111 @@
+"""How the model reads the beams of several prompts: rows that go on from other rows.
+
+Shapes: B rows, S tokens of the longest text, V vocabulary.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from groundup.generation.prefix import Prefix
+from groundup.generation.reading import decode_step, keep_rows, next_logits, prefill
+from groundup.layers.kv_cache import KVCache
+from groundup.models.gpt import GPT
+
+
+class BeamReader:
+    """The texts of all beams and the logits of what follows each; beam search sees of a model nothing else.
+
+    A prompt is one row to begin with; the first `read` makes beams of it.
+
+    Args:
+        model: what reads.
+        prompts: ids of each, at least one.
+        capacity: most tokens that a text will hold.
+        n_tokens: logits of ids below it are given.
+        use_cache: keep keys and values; else whole texts are read anew at each step.
+        prefix: holds what may be a beginning of the prompts, which is copied from it.
+
+    Example:
+        >>> from groundup.configs.model import GPTConfig
+        >>> model = GPT(GPTConfig(vocab_size=10, context_length=8, d_model=16, n_layers=1, n_heads=2))
+        >>> reader = BeamReader(model, [[1, 2]], capacity=4, n_tokens=10)
+        >>> reader.read([0, 0, 0], [5, 6, 7])
+        >>> reader.texts.tolist(), reader.logits.shape
+        ([[1, 2, 5], [1, 2, 6], [1, 2, 7]], torch.Size([3, 10]))
+    """
+
+    def __init__(
+        self,
+        model: GPT,
+        prompts: Sequence[Sequence[int]],
+        *,
+        capacity: int,
+        n_tokens: int,
+        use_cache: bool = True,
+        prefix: Prefix | None = None,
+    ) -> None:
+        self._model, self._n_tokens = model, n_tokens
+        self._ends = [len(prompt) for prompt in prompts]
+        ids = torch.full((len(prompts), capacity), -1)
+        for row, prompt in enumerate(prompts):
+            ids[row, : len(prompt)] = torch.tensor(prompt)
+        self._ids = ids.to(model.token_embedding.weight.device)
+        self._cache = model.new_cache(len(prompts), capacity) if use_cache else None
+        n_shared = 0
+        if prefix is not None and self._cache is not None:
+            prefix.share(self._windows(), self._cache)
+            n_shared = self._cache.longest
+        hidden = prefill(model, [window[n_shared:] for window in self._windows()], self._cache)
+        self.logits = next_logits(model, hidden, n_tokens)  # [B, V]
+
+    @property
+    def texts(self) -> Tensor:
+        """Ids of every row [B, S], prompt included; shorter ones are padded on the right by -1."""
+        return self._ids[:, : max(self._ends)]
+
+    def read(self, parents: Sequence[int], tokens: Sequence[int]) -> None:
+        """Let row i be what row parents[i] was, and read tokens[i] behind it. Rows that are no parent are gone."""
+        if self._cache is not None:
+            if len(parents) == self._cache.batch_size:
+                reorder_rows(self._cache, parents, self.texts)
+            else:
+                self._cache = keep_rows(self._model, self._cache, parents)
+        new = torch.tensor(tokens, device=self._ids.device)
+        self._ids = self._ids[list(parents)]
+        self._ends = [self._ends[parent] for parent in parents]
+        self._ids[torch.arange(len(tokens)), torch.tensor(self._ends)] = new
+        self._ends = [end + 1 for end in self._ends]
+        if self._cache is None:
+            hidden = prefill(self._model, self._windows())
+        else:
+            hidden = decode_step(self._model, new, self._cache)
+        self.logits = next_logits(self._model, hidden, self._n_tokens)
+
+    def _windows(self) -> list[Tensor]:
+        return [row[:end] for row, end in zip(self._ids, self._ends, strict=True)]
+
+
+def reorder_rows(cache: KVCache, parents: Sequence[int], texts: Tensor) -> None:
+    """Let row i of `cache` hold what row parents[i], which is equally long, held; in place.
+
+    Only what differs is copied: rows whose `texts` [B, S] begin alike hold the same there. Beams share all but their
+    last tokens, so this is little, however long the prompt.
+
+    Example:
+        >>> cache = KVCache(n_layers=1, batch_size=2, n_kv_heads=1, capacity=3, d_head=1)
+        >>> _ = cache.layer(0).append(torch.tensor([7.0, 1, 7, 2]).view(2, 1, 2, 1), torch.zeros(2, 1, 2, 1))
+        >>> cache.advance(2)
+        >>> reorder_rows(cache, [1, 1], torch.tensor([[3, 4], [3, 5]]))
+        >>> cache.keys.flatten().tolist()
+        [7.0, 2.0, 0.0, 7.0, 2.0, 0.0]
+    """
+    moved = [row for row, parent in enumerate(parents) if row != parent]
+    sources = [parents[row] for row in moved]
+    differing = (texts[moved] != texts[sources]).any(dim=0).nonzero()
+    if not len(differing):
+        return
+    here = slice(int(differing[0, 0]), cache.longest)
+    cache.keys[:, moved, :, here] = cache.keys[:, sources, :, here]
+    cache.values[:, moved, :, here] = cache.values[:, sources, :, here]
