@@ -50,4 +50,5 @@ def test_nothing_loads_pickle():
     for path in MODULES:
         text = path.read_text(encoding="utf-8")
         assert "pickle.load" not in text
-        assert "torch.load(" not in text
+        for line in text.splitlines():  # old published weights: tensors and plain values, no code
+            assert "torch.load(" not in line or "weights_only=True" in line

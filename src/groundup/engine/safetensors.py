@@ -114,14 +114,14 @@ def load_file(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         SafetensorsError: a file that is cut off, damaged, or of element types that are not known here.
         OSError: a file that cannot be opened.
     """
-    entries, _, start = _read_header(path)
+    entries, _, start = read_header(path)
     mapped = np.memmap(path, np.uint8, mode="c")
     return {name: Tensor(_array(mapped, entry, start)) for name, entry in entries.items()}
 
 
 def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
     """Return the strings stored beside the tensors; the errors are those of `load_file`."""
-    return _read_header(path)[1]
+    return read_header(path)[1]
 
 
 def _array(mapped: Array, entry: Entry, start: int) -> Array:
@@ -133,7 +133,7 @@ def _array(mapped: Array, entry: Entry, start: int) -> Array:
     return array if array.flags.aligned and array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
-def _read_header(path: str | os.PathLike[str]) -> tuple[dict[str, Entry], dict[str, str], int]:
+def read_header(path: str | os.PathLike[str]) -> tuple[dict[str, Entry], dict[str, str], int]:
     """Return (what each tensor is, the strings, the byte where the numbers begin), all checked."""
     with Path(path).open("rb") as file:
         size = os.fstat(file.fileno()).st_size

@@ -137,4 +137,5 @@ def recognizes(document: dict[str, Any]) -> bool:
     """Say whether a `tokenizer.json` is one that CharacterTokenizer writes."""
     model = document["model"]
     is_word_level = model.get("type") == "WordLevel" and isinstance(model["vocab"], dict)
-    return is_word_level and document.get("pre_tokenizer") == _EACH_CHARACTER
+    is_plain = not document.get("added_tokens")  # see added.py: with special tokens it is the library's
+    return is_word_level and is_plain and document.get("pre_tokenizer") == _EACH_CHARACTER

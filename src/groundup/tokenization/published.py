@@ -131,8 +131,9 @@ class PublishedTokenizer:
     @cached_property
     def _start(self) -> tuple[int, str]:
         """A token to decode before another one, since some decoders drop the space in front of the first."""
-        texts = ((token, self._ordinary.decode([token])) for token in range(self._vocab_size))
-        return next((token, text) for token, text in texts if text.isalpha() and token not in self._added)
+        ordinary = (token for token in range(self._vocab_size) if token not in self._added)
+        texts = [(token, self._ordinary.decode([token])) for token in ordinary]
+        return next((pair for pair in texts if pair[1].isalpha()), texts[0])  # an alphabet may have no letters
 
     def _build(self) -> tokenizers.Tokenizer:
         try:

@@ -1,0 +1,123 @@
+"""A `GPT` of ours as a Hugging Face folder, which `transformers` and `load_huggingface` read."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from groundup.engine.safetensors import save_file
+from groundup.errors import InputError
+from groundup.models.gpt import GPT
+from groundup.tokenization.base import Tokenizer
+from groundup.weights.families import family_of, write_config
+from groundup.weights.names import from_ours, stored_tensors
+from groundup.weights.tokenizer_files import SPELLINGS
+
+
+def save_huggingface(
+    model: GPT,
+    tokenizer: Tokenizer,
+    folder: Path,
+    *,
+    chat_template: str | None = None,
+    template_tokens: Mapping[str, str] | None = None,
+    licence: str | None = None,
+) -> None:
+    """Write `folder`: a model that `AutoModelForCausalLM` and `AutoTokenizer` load, with equal logits and ids.
+
+    All is written beside the folder and then renamed: it is there whole or not at all. Weights are float32; biases
+    that GPT-2 has and our model has not are written as zeros.
+
+    Args:
+        model: of a family that `transformers` has, too: see `family_of`.
+        tokenizer: the model's; its end_id becomes eos_token_id.
+        folder: new, or empty.
+        chat_template: Jinja template of conversations.
+        template_tokens: spellings by bos_token, eos_token, pad_token, unk_token, as in `Pretrained`.
+        licence: as its publisher names it.
+
+    Raises:
+        InputError: a model of no published family, a folder in use, a place that cannot be written, a full disk.
+
+    Example:
+        >>> import tempfile
+        >>> from groundup.configs.model import GPTConfig
+        >>> from groundup.tokenization.characters import CharacterTokenizer
+        >>> from groundup.weights.huggingface import load_huggingface
+        >>> config = GPTConfig(vocab_size=3, context_length=8, d_model=16, n_layers=1, n_heads=2)
+        >>> model, folder = GPT(config).eval(), Path(tempfile.mkdtemp()) / "abc"
+        >>> save_huggingface(model, CharacterTokenizer("abc"), folder)
+        >>> sorted(path.name for path in folder.iterdir())
+        ['config.json', 'generation_config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json']
+        >>> found = load_huggingface(folder)
+        >>> found.tokenizer.encode("cab"), largest_logit_difference(model, found.model)
+        ([2, 0, 1], 0.0)
+    """
+    folder = Path(folder)
+    family = family_of(model.config)
+    spelled = _spellings(tokenizer, template_tokens or {})
+    ids = {f"{name}_id": tokenizer.special_tokens.get(spelled.get(name, "")) for name in SPELLINGS[:3]}
+    partial = folder.with_name(f".{folder.name}.unfinished")
+    try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise InputError(f"expected a new or empty folder to write to, found {folder} in use: name another")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        parameters = {name: tensor.detach().float().cpu() for name, tensor in model.named_parameters()}
+        tensors = {
+            stored.name: from_ours(stored, parameters).numpy() for stored in stored_tensors(family, model.config)
+        }
+        save_file(tensors, partial / "model.safetensors", {"format": "pt"})
+        del tensors
+        _write(partial / "config.json", write_config(model.config) | ids)
+        _write(partial / "generation_config.json", {name: token for name, token in ids.items() if token is not None})
+        tokenizer.save(partial / "tokenizer.json")
+        _write(partial / "tokenizer_config.json", _tokenizer_config(model, spelled, chat_template))
+        if licence is not None:
+            (partial / "README.md").write_text(f"---\nlicense: {licence.lower()}\n---\n", encoding="utf-8")
+        partial.rename(folder)
+    except OSError as error:
+        raise InputError(
+            f"expected to write a model at {folder}, found: {error.strerror or error}; make room or name another place"
+        ) from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def largest_logit_difference(one: GPT, other: GPT) -> float:
+    """Return the largest difference between two models' logits, after tokens drawn with a fixed seed.
+
+    Raises:
+        InputError: models of different vocabularies.
+    """
+    vocab_size = one.config.vocab_size
+    assert vocab_size is not None
+    if other.config.vocab_size != vocab_size:
+        raise InputError(f"expected models of one vocabulary, found {vocab_size} and {other.config.vocab_size} tokens")
+    length = min(32, one.config.context_length, other.config.context_length)
+    tokens = torch.randint(vocab_size, (2, length), generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        return float((one(tokens) - other(tokens)).abs().max())
+
+
+def _spellings(tokenizer: Tokenizer, given: Mapping[str, str]) -> dict[str, str]:
+    """Return the spellings to write: those given, and the tokenizer's own end of text."""
+    end = next((name for name, token in tokenizer.special_tokens.items() if token == tokenizer.end_id), None)
+    return {name: given[name] for name in SPELLINGS if name in given} | ({} if end is None else {"eos_token": end})
+
+
+def _tokenizer_config(model: GPT, spelled: Mapping[str, str], chat_template: str | None) -> dict[str, Any]:
+    return {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": model.config.context_length,
+        "clean_up_tokenization_spaces": False,
+        **spelled,
+        **({} if chat_template is None else {"chat_template": chat_template}),
+    }
+
+
+def _write(path: Path, document: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
