@@ -120,6 +120,10 @@ def test_neutral_settings_change_nothing(values: Tensor):
     assert torch.equal(min_p(values, 1e-30), values)
 
 
+def test_min_p_of_one_keeps_the_most_likely_tokens_all_of_them():
+    assert min_p(torch.tensor([[2.0, 1.0, 2.0]]), 1.0).tolist() == [[2.0, -torch.inf, 2.0]]
+
+
 def test_typical_may_remove_the_likeliest_token():
     row = torch.tensor([[0.4] + [0.05] * 12]).log()
     assert typical_p(row, 0.5).isfinite().tolist() == [[False] + [True] * 12]
