@@ -154,6 +154,12 @@ def test_ids_beyond_the_tokenizer_are_no_part_of_the_distribution():
     assert one.total == pytest.approx(logprobs(model, BPE.encode("a skyd"))[-1], abs=1e-12)
 
 
+def test_a_choice_that_a_normalizer_drops_takes_the_last_token_of_the_prompt_with_it(monkeypatch: pytest.MonkeyPatch):
+    encode = BPE.encode
+    monkeypatch.setattr(BPE, "encode", lambda text: encode(text.rstrip()))
+    assert [BPE.decode(one.tokens) for one in choose(MODEL, BPE, "sky", [" ", "d"]).scored] == ["y", "yd"]
+
+
 def test_the_model_is_left_as_it_was():
     model = GPT(GPTConfig(vocab_size=BPE.vocab_size, context_length=64, d_model=16, n_layers=1, n_heads=2, dropout=0.5))
     assert choose(model, BPE, "a sky", CHOICES) == choose(model, BPE, "a sky", CHOICES)  # no dropout on the way

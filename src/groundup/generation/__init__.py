@@ -3,6 +3,7 @@
 from groundup.generation.background import BackgroundStream as BackgroundStream
 from groundup.generation.banned import banned_sequences as banned_sequences
 from groundup.generation.beam_search import beam_search as beam_search
+from groundup.generation.choice import Chosen as Chosen
 from groundup.generation.choice import choose as choose
 from groundup.generation.decode import decode as decode
 from groundup.generation.filters import min_p as min_p

@@ -106,8 +106,8 @@ def _at(tokens: Tensor, n_tokens: int) -> Tensor:
 
 
 def _ending(ids: Tensor, n: int) -> Tensor:
-    """Return the last `n` tokens of each row of `ids` [B, S], padding not counted: [B, n], -2 before the text began."""
+    """Return the last `n` tokens of each row of `ids` [B, S], padding not counted: [B, n], -1 before the text began."""
     places = (ids >= 0).sum(dim=-1, keepdim=True) + torch.arange(-n, 0, device=ids.device)  # [B, n]
     if not ids.shape[-1]:
-        return torch.full_like(places, -2)
-    return ids.gather(-1, places.clamp(min=0)).where(places >= 0, -2)
+        return torch.full_like(places, -1)
+    return ids.gather(-1, places.clamp(min=0)).where(places >= 0, -1)
