@@ -96,6 +96,8 @@ class Conversation:
                 return from_dict(cls, {"messages": document} if isinstance(document, list) else document)
             except InputError as error:
                 found = str(error)
+            except TypeError:  # a field without a default is missing
+                found = "a message without role or content"
         raise InputError(f"expected a saved conversation at {path}, found: {found}: name another file")
 
 

@@ -1,7 +1,7 @@
 """A conversation as it goes: lines that a person types in, events out. It knows no terminal."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -74,7 +74,7 @@ class Session:
         self._stop = threading.Event()
         self._set_system(system)
 
-    def take(self, line: str) -> Iterator[Event]:
+    def take(self, line: str) -> Generator[Event, None, None]:
         """Yield what to show after a line: of a message the reply, of a command (it begins with /) its answer.
 
         Closed half-way, the reply is kept as far as it went. Whatever cannot be done is a `problem`, and changes

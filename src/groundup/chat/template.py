@@ -14,7 +14,7 @@ from typing import Any
 from groundup.chat.conversation import Message
 from groundup.errors import InputError
 
-PATIENCE = 15.0
+PATIENCE = 10.0
 """Seconds after which a rendering is ended from outside: it bounds itself to two of processor time where it can."""
 
 _SAYS = {
@@ -94,7 +94,12 @@ class _Renderer:
             assert process.stdin is not None
             assert process.stdout is not None
             is_late = threading.Event()
-            timer = threading.Timer(PATIENCE, lambda: (is_late.set(), process.kill()))
+
+            def end() -> None:
+                is_late.set()
+                process.kill()
+
+            timer = threading.Timer(PATIENCE, end)
             timer.start()
             try:
                 process.stdin.write(json.dumps(request) + "\n")

@@ -93,7 +93,7 @@ def _converse(session: "Session", show: "_Screen") -> None:
                         return
                     show.event(event)
             except KeyboardInterrupt:  # pressed twice: not even the present token is waited for
-                events.close()  # type: ignore[attr-defined] - a generator
+                events.close()
                 show.line("\n(stopped)")
 
 
