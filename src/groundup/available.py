@@ -4,10 +4,11 @@ import json
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from typing import Literal
 
 from groundup.resolve import find_model
 from groundup.weights.catalog import PUBLISHED
-from groundup.weights.hub import cached_folder
+from groundup.weights.hub_cache import cached_folder
 
 HEADER_AT_MOST = 10**8
 """Bytes of a safetensors header; longer is no header."""
@@ -19,8 +20,8 @@ class Available:
 
     name: str
     """What to call it."""
-    about: str
-    """What it is."""
+    kind: Literal["chat", "text", "run"]
+    """Taught to converse; goes on with a text; a run of yours."""
     n_parameters: int | None
     """Numbers in it. None: cannot be told."""
     n_bytes: int | None
@@ -48,10 +49,10 @@ def _published(name: str) -> Available:
     folder = place.path if place.hub_id is None else cached_folder(place.hub_id)
     how = ""
     if folder is None:
-        how = f"downloads {entry.download / 1e9:.1f} GB" if entry.package is None else "make model"
+        how = f"get {entry.download / 1e9:.1f} GB" if entry.package is None else "make model"
     return Available(
         name=name,
-        about=entry.about,
+        kind="chat" if entry.converses else "text",
         n_parameters=entry.n_parameters,
         n_bytes=None if folder is None else _weights_bytes(folder),
         licence=entry.licence,
@@ -79,7 +80,7 @@ def _runs(folder: Path) -> list[Available]:
     return [
         Available(
             name=str(run),
-            about="a run of yours",
+            kind="run",
             n_parameters=_count(weights),
             n_bytes=weights.stat().st_size,
             licence="yours",
@@ -94,7 +95,7 @@ def _count(file: Path) -> int | None:
     try:
         with file.open("rb") as opened:
             length = int.from_bytes(opened.read(8), "little")
-            header = json.loads(opened.read(length)) if length <= HEADER_AT_MOST else {}
+            header = json.loads(opened.read(length)) if length <= HEADER_AT_MOST else None
         return sum(prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # a damaged run is still listed
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # a damaged run is still listed
         return None

@@ -48,7 +48,7 @@ def find_model(name: str) -> Place:
         package = PUBLISHED[name].package
         file = None if package is None else installed_gguf(package)
         return Place("hub", None, PUBLISHED[name].hub_id) if file is None else Place("gguf", file)
-    path = local_path(name)
+    path = local_path(name) if name else Path("no name")
     if path.is_file():
         return Place("gguf", path)  # the reader says what is wrong with another kind of file
     if path.is_dir():

@@ -104,7 +104,7 @@ def test_every_line_can_be_a_prompt_and_texts_can_be_json(
         (["a", "--file", "x.txt"], "found both: leave one out"),
         (["--each-line"], "expected --file FILE, or - for standard input, with --each-line"),
         (["--file", "no such file"], "expected a UTF-8 text file, found no such file"),
-        (["a", "--chat"], "expected a model that was taught to converse"),
+        (["a", "--chat"], "expected a model taught to converse"),
         (["-"], "expected a prompt, found an empty standard input"),
     ],
 )

@@ -51,7 +51,7 @@ def test_it_says_why_a_text_ended(model: GPT):
     assert told["ended"] == "length"
     likely_end = GenerationConfig(max_new_tokens=8, strategy="greedy", logit_bias=((TOKENIZER.end_id, 100.0),))
     assert lines(model, likely_end)[0]["ended"] == "end"
-    letter = ord("q")
+    (letter,) = TOKENIZER.encode("q")
     stopped = GenerationConfig(max_new_tokens=8, strategy="greedy", logit_bias=((letter, 100.0),), stop=("qq",))
     assert (lines(model, stopped)[0]["ended"], lines(model, stopped)[0]["text"]) == ("stop", "")
 

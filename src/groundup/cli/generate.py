@@ -54,7 +54,8 @@ def command(arguments: list[str]) -> int:
     """Parse, load, and print tokens as they come."""
     chosen = parse(Generate, arguments, program="groundup generate")
     prompts = _prompts(chosen)
-    from groundup.generation import json_lines, prepare_for_inference, suggest_precision
+    from groundup.generation import prepare_for_inference, suggest_precision
+    from groundup.generation.json_lines import json_lines
     from groundup.resolve import open_model
     from groundup.training.devices import choose_device
 

