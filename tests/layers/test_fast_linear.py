@@ -18,6 +18,15 @@ def processor(request, monkeypatch):
     monkeypatch.setattr(fast_linear, "has_bfloat16", lambda: request.param)
 
 
+@pytest.fixture(params=[True, False], ids=["packed float16", "torch's float16"])
+def is_packed(request, monkeypatch):
+    """Say whether FBGEMM's kernel is used, and make the layers believe that it is not there where it should not be."""
+    if request.param and not fast_linear.has_float16_packing():
+        pytest.skip("FBGEMM is not in this torch, or does not run on this processor")
+    monkeypatch.setattr(fast_linear, "has_float16_packing", lambda: request.param)
+    return request.param
+
+
 def parts(n_out, n_in, n_rows):
     generator = torch.Generator().manual_seed(0)
     return (torch.randn(shape, generator=generator) for shape in ((n_out, n_in), (n_out,), (1, n_rows, n_in)))
@@ -39,14 +48,45 @@ def test_products(n_out, n_in, n_rows, has_bias, then, processor):
     # Of numbers up to 40: float32 sums of 96 terms; then what one rounding of the result costs in each format, half a
     # unit in its last place, 2^-9 and 2^-12 of it, and a little for the rounded bias.
     cases = [(TransposedLinear, lambda t: t, 2e-6, 1e-5), (BFloat16Linear, torch.Tensor.bfloat16, 2**-7, 1e-2)]
-    half = (Float16Linear, torch.Tensor.half, 2**-10, 2e-3)
-    cases.append(half if n_rows == 1 else (Float16Linear, torch.Tensor.bfloat16, 2**-7, 1e-2))
     for make, rounded, relative, absolute in cases:
         out = make(weight, bias, then)(x)
         expected = product(rounded(x), rounded(weight), None if bias is None else rounded(bias), then)
         assert out.dtype == x.dtype
         assert out.shape == expected.shape
         assert torch.allclose(out.double(), expected, rtol=relative, atol=absolute), make
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("then", ["none", "gelu_tanh"])
+@pytest.mark.parametrize("has_bias", [True, False])
+@pytest.mark.parametrize("n_rows", [1, 5])
+@pytest.mark.parametrize(("n_out", "n_in"), SHAPES)
+def test_float16_products(n_out, n_in, n_rows, has_bias, then, is_packed):
+    weight, bias, x = parts(n_out, n_in, n_rows)
+    bias = bias if has_bias else None
+    out = Float16Linear(weight, bias, then)(x)
+    if is_packed:  # only the weights are rounded, so what is left is float32 sums of 96 terms
+        expected, relative, absolute = product(x, weight.half(), bias, then), 2e-6, 1e-5
+    else:  # rows, weights, bias and result are: to float16 if there is one row, as above
+        rounded, relative, absolute = (
+            (torch.Tensor.half, 2**-10, 2e-3) if n_rows == 1 else (torch.Tensor.bfloat16, 2**-7, 1e-2)
+        )
+        expected = product(rounded(x), rounded(weight), None if bias is None else rounded(bias), then)
+    assert out.dtype == x.dtype
+    assert out.shape == expected.shape
+    assert torch.allclose(out.double(), expected, rtol=relative, atol=absolute)
+
+
+@torch.no_grad()
+def test_packed_float16_takes_activations_that_float16_does_not_hold():
+    if not fast_linear.has_float16_packing():
+        pytest.skip("FBGEMM is not in this torch, or does not run on this processor")
+    weight, _, x = parts(96, 40, 3)
+    layer, huge = Float16Linear(weight, None), 1e6 * x
+    assert torch.allclose(layer(huge), F.linear(huge, weight.half().float()), rtol=2e-6, atol=10)  # 1e-5 of 1e6
+    rows = huge.transpose(1, 2).contiguous().transpose(1, 2)  # not laid out in rows
+    assert torch.equal(layer(rows), layer(huge))
+    assert layer(x.double()).dtype == torch.float64
 
 
 @torch.no_grad()

@@ -162,3 +162,16 @@ def test_rotary_keeps_the_number_format_of_its_input():
 def test_rotary_needs_an_even_width():
     with pytest.raises(ValueError, match="even d_head, found 3"):
         RotaryPositions(3, 8)
+
+
+@pytest.mark.parametrize("pairing", ["halves", "interleaved"])
+def test_a_rotation_is_the_written_formula_to_the_bit(pairing):
+    """So a run from before the tables were widened is continued with the same numbers."""
+    generator = torch.Generator().manual_seed(0)
+    x, rotary = torch.randn(2, 3, 5, 8, generator=generator), RotaryPositions(8, 64, pairing=pairing)
+    cos, sin = rotary.cos[7:12], rotary.sin[7:12]
+    a, b = x.chunk(2, dim=-1) if pairing == "halves" else (x[..., 0::2], x[..., 1::2])
+    first, second = a * cos - b * sin, b * cos + a * sin
+    halves = torch.cat((first, second), dim=-1)
+    expected = halves if pairing == "halves" else torch.stack((first, second), dim=-1).flatten(-2)
+    assert torch.equal(rotary(5, 7)(x), expected)

@@ -1,7 +1,7 @@
 """A copy of a GPT made for drawing text: the same model, its matrices laid out or rounded once for one-row products."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
@@ -11,7 +11,15 @@ from groundup.errors import InputError
 from groundup.layers.activations import FUSED
 from groundup.layers.attention import MultiHeadAttention
 from groundup.layers.blocks import GPTBlock
-from groundup.layers.fast_linear import BFloat16Linear, Float16Linear, RefinedLinear, Then, TransposedLinear
+from groundup.layers.fast_linear import (
+    BFloat16Linear,
+    Float16Linear,
+    RefinedLinear,
+    Then,
+    TransposedLinear,
+    has_float16_packing,
+)
+from groundup.layers.feedforward import SwiGLU
 from groundup.models.gpt import GPT
 
 Precision = Literal["float32", "bfloat16", "float16"]
@@ -22,7 +30,8 @@ FLOAT16_LARGEST = 65_504
 FITS_CACHE = 8_000_000
 """Parameters (32 MB in float32) that a processor's cache may hold: reading them costs little in any format."""
 
-_LAYERS: dict[Precision, Callable[[Tensor, Tensor | None, Then], nn.Module]] = {
+_Make = Callable[[Tensor, Tensor | None, Then], nn.Module]
+_LAYERS: dict[Precision, _Make] = {
     "float32": TransposedLinear,
     "bfloat16": BFloat16Linear,
     "float16": Float16Linear,
@@ -33,10 +42,10 @@ def prepare_for_inference(model: GPT, precision: Precision = "float32") -> GPT:
     """Return a copy of `model`, in evaluation mode, that draws text faster and cannot be trained or saved.
 
     Embeddings and norms are shared with the model; the matrices are copies as they are now: prepare anew when the
-    model has learned. Queries, keys and values are one product. float32 gives the model's logits up to the order of
-    sums. bfloat16 rounds weights and what they multiply to 8 bits; float16 to 11, for one row at a time: several rows
-    (a prompt, a batch) are multiplied in bfloat16. Either way sums are float32, and of the logits the 64 largest
-    are not rounded.
+    model has learned. Queries, keys and values are one product, and so are both that widen in SwiGLU. float32 gives the
+    model's logits up to the order of sums. bfloat16 rounds weights and what they multiply to 8 bits, float16 the
+    weights to 11, and on processors that are not x86 more (see `Float16Linear`). Either way sums are float32, and of
+    the logits the 64 largest are not rounded.
 
     Args:
         model: what to copy.
@@ -52,36 +61,38 @@ def prepare_for_inference(model: GPT, precision: Precision = "float32") -> GPT:
         >>> torch.allclose(fast(tokens), model(tokens), atol=1e-5)
         True
     """
-    if precision == "float16":
-        largest = max(parameter.abs().max().item() for parameter in model.parameters())
-        if not largest <= FLOAT16_LARGEST:
-            raise InputError(
-                f"expected weights of at most {FLOAT16_LARGEST:,} for float16, found {largest:.3g}: use bfloat16"
-            )
+    if precision == "float16" and not (largest := _largest(model)) <= FLOAT16_LARGEST:
+        raise InputError(
+            f"expected weights of at most {FLOAT16_LARGEST:,} for float16, found {largest:.3g}: use bfloat16"
+        )
     shared = [*model.parameters(), *model.buffers()]
     fast = copy.deepcopy(model, {id(tensor): tensor for tensor in shared}).eval()
     make = _LAYERS[precision]
     for block in fast.blocks:
         assert isinstance(block, GPTBlock)
-        _join(block.attention, make)
+        _join(block.attention, ("query", "key", "value"), make)
+        _replace(block.attention, "output", make)
         feed_forward = block.feed_forward
+        if isinstance(feed_forward, SwiGLU):
+            _join(feed_forward, ("gate", "up"), make)
         if feed_forward.activation is FUSED["gelu_tanh"]:  # done by the product before it
             _replace(feed_forward, "up", make, "gelu_tanh")
             feed_forward.activation = _identity
         for name in [name for name, part in feed_forward.named_children() if isinstance(part, nn.Linear)]:
             _replace(feed_forward, name, make)
     head = fast.output_weight
-    rough = TransposedLinear(head, None) if precision == "float32" else BFloat16Linear(head, None)
+    rough = make(head, None, "none")
     fast.__dict__.pop("output", None)
     fast.add_module("output", rough if precision == "float32" else RefinedLinear(head, rough))
     return fast
 
 
 def suggest_precision(model: GPT) -> Precision:
-    """Return bfloat16 where it draws faster and rounding is safe, else float32; a rule, so a seed keeps its text.
+    """Return the format that draws fastest where rounding is safe; a rule, so a seed keeps its text on one machine.
 
-    Faster is a model that no processor cache holds (more than FITS_CACHE parameters), on a processor with bfloat16
-    instructions. float16 is faster still for one text, and is not chosen unasked: large activations overflow in it.
+    Small models (up to FITS_CACHE parameters, which a processor's cache holds) stay in float32. Larger ones take
+    bfloat16 on a processor with instructions for it, else float16 on any other x86, where activations are not rounded
+    and cannot overflow, if the weights fit into it.
 
     Example:
         >>> from groundup.configs.model import GPTConfig
@@ -94,23 +105,27 @@ def suggest_precision(model: GPT) -> Precision:
     if device.type != "cpu":
         return "float32"
     asks = (getattr(torch.cpu, f"_is_{kind}_supported", None) for kind in ("avx512_bf16", "amx_tile"))
-    return "bfloat16" if any(ask is not None and ask() for ask in asks) else "float32"
+    if any(ask is not None and ask() for ask in asks):
+        return "bfloat16"
+    return "float16" if has_float16_packing() and _largest(model) <= FLOAT16_LARGEST else "float32"
 
 
-def _join(attention: MultiHeadAttention, make: Callable[[Tensor, Tensor | None, Then], nn.Module]) -> None:
-    parts = [attention.query, attention.key, attention.value]
-    biases: list[Tensor] = [part.bias for part in parts if part.bias is not None]
-    bias = torch.cat(biases) if biases else None
+def _largest(model: GPT) -> float:
+    """Return the largest size of a weight; NaN if one is."""
+    ends = torch.stack([end for parameter in model.parameters() for end in parameter.detach().aminmax()])
+    return ends.abs().max().item()
+
+
+def _join(layer: MultiHeadAttention | SwiGLU, names: Sequence[str], make: _Make) -> None:
+    parts = [part for name in names if isinstance(part := layer.get_submodule(name), nn.Linear)]
     weights: list[Tensor] = [part.weight for part in parts]
-    attention.joined = make(torch.cat(weights), bias, "none")
-    for name in ("query", "key", "value"):
-        attention.add_module(name, nn.Identity())  # their weights are in `joined`; a call must not find them here
-    _replace(attention, "output", make)
+    biases: list[Tensor] = [part.bias for part in parts if part.bias is not None]
+    layer.joined = make(torch.cat(weights), torch.cat(biases) if biases else None, "none")
+    for name in names:
+        layer.add_module(name, nn.Identity())  # their weights are in `joined`; a call must not find them here
 
 
-def _replace(
-    parent: nn.Module, name: str, make: Callable[[Tensor, Tensor | None, Then], nn.Module], then: Then = "none"
-) -> None:
+def _replace(parent: nn.Module, name: str, make: _Make, then: Then = "none") -> None:
     layer = parent.get_submodule(name)
     assert isinstance(layer, nn.Linear)
     parent.add_module(name, make(layer.weight, layer.bias, then))

@@ -249,14 +249,17 @@ class MultiHeadAttention(nn.Module):
             only: the one position of each row that is wanted, int64 [B]: the result is [B, 1, D]. `mask` is then that
                 of these queries, causality included.
         """
+        H, G = self.n_heads, self.n_kv_heads
         if self.joined is None:
             source = x if context is None else context
-            q, k, v = self.query(x), self.key(source), self.value(source)
-        else:  # [B, T, (H + 2G)·K]
-            d_kv = x.shape[-1] // self.n_heads * self.n_kv_heads
-            q, k, v = self.joined(x).split([x.shape[-1], d_kv, d_kv], dim=-1)
-        q = split_heads(q, self.n_heads)  # [B, H, T, K]
-        k, v = split_heads(k, self.n_kv_heads), split_heads(v, self.n_kv_heads)  # [B, G, S, K]
+            q = split_heads(self.query(x), H)  # [B, H, T, K]
+            k, v = split_heads(self.key(source), G), split_heads(self.value(source), G)  # [B, G, S, K]
+        else:
+            heads = split_heads(self.joined(x), H + 2 * G)
+            qk, v = heads[:, : H + G], heads[:, H + G :]  # [B, H + G, T, K], [B, G, T, K]
+            if rotation is not None and isinstance(self.query_norm, nn.Identity):  # one rotation for both
+                qk, rotation = rotation(qk), None
+            q, k = qk[:, :H], qk[:, H:]
         q, k = self.query_norm(q).to(v.dtype), self.key_norm(k).to(v.dtype)  # autocast leaves norms in float32
         if rotation is not None:
             q, k = rotation(q), rotation(k)

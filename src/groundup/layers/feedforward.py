@@ -59,11 +59,13 @@ class SwiGLU(nn.Module):
         self.gate = nn.Linear(d_model, d_ff, bias=bias)
         self.up = nn.Linear(d_model, d_ff, bias=bias)
         self.down = nn.Linear(d_ff, d_model, bias=bias)
+        self.joined: nn.Module | None = None  # a copy for inference has gate and up in one product here
         self.activation = (FUSED if fused else BY_HAND)["silu"]
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the layer's output: [B, T, D] -> [B, T, D]."""
-        out: Tensor = self.down(self.activation(self.gate(x)) * self.up(x))  # D -> F -> D
+        gate, up = (self.gate(x), self.up(x)) if self.joined is None else self.joined(x).chunk(2, dim=-1)
+        out: Tensor = self.down(self.activation(gate) * up)  # D -> F -> D
         return out
 
 

@@ -141,11 +141,11 @@ class LayerCache:
         self._cache.check_room(T)
         offset, S = self._cache.offset, self._cache.longest + T
         if isinstance(offset, int):  # one slice
-            self._keys[:, :, offset:S] = k.detach()
-            self._values[:, :, offset:S] = v.detach()
+            self._keys.narrow(2, offset, T).copy_(k.detach())
+            self._values.narrow(2, offset, T).copy_(v.detach())
         else:  # a place for each row
             rows = torch.arange(k.shape[0], device=k.device)[:, None]  # [B, 1]
             places = offset[:, None] + torch.arange(T, device=k.device)  # [B, T]
             self._keys[rows, :, places] = k.detach().transpose(1, 2).to(self._keys.dtype)  # [B, T, G, K]
             self._values[rows, :, places] = v.detach().transpose(1, 2).to(self._values.dtype)
-        return self._keys[:, :, :S], self._values[:, :, :S]
+        return self._keys.narrow(2, 0, S), self._values.narrow(2, 0, S)

@@ -110,21 +110,26 @@ class Rotation:
     """The rotation of queries or keys at the positions of one pass; call it on [B, H, T, K]."""
 
     cos: Tensor
-    """Cosines [T, K/2], or [B, 1, T, K/2] when rows differ."""
+    """The cosine for each column [T, K], or [B, 1, T, K] when rows differ."""
     sin: Tensor
-    """Sines, shaped like the cosines."""
+    """The sine, shaped like the cosines; negative for the first column of a plane."""
     pairing: Pairing = "halves"
     """Which two columns form a plane: i and i + K/2 (halves), or 2i and 2i + 1 (interleaved)."""
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Return each pair (a, b) of columns turned by its angle: (a cos - b sin, a sin + b cos)."""
-        if self.pairing == "halves":
-            a, b = x.chunk(2, dim=-1)  # [B, H, T, K/2]
-            turned = torch.cat((a * self.cos - b * self.sin, b * self.cos + a * self.sin), dim=-1)
-        else:
-            a, b = x[..., 0::2], x[..., 1::2]  # [B, H, T, K/2]
-            turned = torch.stack((a * self.cos - b * self.sin, b * self.cos + a * self.sin), dim=-1).flatten(-2)
+        """Return each pair (a, b) of columns turned by its angle: (a cos - b sin, b cos + a sin)."""
+        turned = x * self.cos + _swap(x, self.pairing) * self.sin
         return turned.to(x.dtype)  # the tables are float32, and products under autocast with them
+
+
+def _pair(first: Tensor, second: Tensor, pairing: Pairing) -> Tensor:
+    """Lay the first and the second columns of all planes [..., K/2] side by side: [..., K]."""
+    return torch.cat((first, second), dim=-1) if pairing == "halves" else torch.stack((first, second), -1).flatten(-2)
+
+
+def _swap(x: Tensor, pairing: Pairing) -> Tensor:
+    a, b = x.chunk(2, dim=-1) if pairing == "halves" else (x[..., 0::2], x[..., 1::2])  # [..., K/2]
+    return _pair(b, a, pairing)
 
 
 class RotaryPositions(nn.Module):
@@ -168,4 +173,4 @@ class RotaryPositions(nn.Module):
         cos, sin = table_rows(self.cos, T, offset), table_rows(self.sin, T, offset)  # [T, K/2] or [B, T, K/2]
         if cos.dim() == 3:
             cos, sin = cos[:, None], sin[:, None]  # [B, 1, T, K/2]
-        return Rotation(cos, sin, self.pairing)
+        return Rotation(_pair(cos, cos, self.pairing), _pair(-sin, sin, self.pairing), self.pairing)
