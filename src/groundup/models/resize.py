@@ -46,7 +46,7 @@ def resize_token_embeddings(model: GPT, vocab_size: int) -> GPT:
     return resized
 
 
-def _resized(table: nn.Parameter, n_rows: int) -> nn.Parameter:
+def _resized(table: Tensor, n_rows: int) -> nn.Parameter:
     """Return [n_rows, D] in memory of its own."""
     rows: Tensor = table.detach()[:n_rows]  # [min(V, n_rows), D]
     mean = table.detach().mean(0, keepdim=True)  # [1, D]

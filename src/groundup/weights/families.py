@@ -197,8 +197,9 @@ def _read_llama(family: Family, document: Mapping[str, Any], source: str) -> GPT
         )
     _refuse_windows(family, document, context, source)
     bias = family == "llama" and has.flag("mlp_bias", False)
-    if family in ("llama", "qwen3"):
-        has.only("attention_bias", bias)  # the output projection has one too, as all of a GPT with biases
+    if family in ("llama", "qwen3") and has.flag("attention_bias", False) != bias:
+        # It is of the output projection too, which in a GPT has a bias where the feed-forward layer has.
+        raise has.unknown("attention_bias", f"{bias} as mlp_bias is")
     return GPTConfig(
         vocab_size=has.size("vocab_size"),
         context_length=context,

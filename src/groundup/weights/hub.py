@@ -3,10 +3,13 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 from groundup.errors import InputError
 from groundup.weights.huggingface import load_huggingface
+from groundup.weights.json_files import read_object
 from groundup.weights.pretrained import Pretrained
+from groundup.weights.tensor_files import NAMES
 
 _ID = re.compile(r"(?:[\w.-]+/)?[\w.-]+")
 _FILES = ["*.json", "*.jinja", "*.safetensors", "README.md", "merges.txt"]
@@ -32,38 +35,48 @@ def load_hub(name: str) -> Pretrained:
 
 
 def _in_cache(name: str) -> Path | None:
-    """Return the folder of the cache, or None where weights or config are missing in it."""
-    hub = _library()
+    """Return the folder of the cache, or None where a part of the model is missing in it."""
     try:
-        folder = Path(hub.snapshot_download(name, local_files_only=True))
+        folder = _snapshot(name, local=True)
     except (OSError, ValueError):  # the library's for: not there
         return None
     return folder if (folder / "config.json").exists() and _has_weights(folder) else None
 
 
 def _download(name: str) -> Path:
-    hub = _library()
     try:
-        folder = Path(hub.snapshot_download(name, allow_patterns=_FILES, ignore_patterns=_NOT))
-        if not _has_weights(folder):  # the old format, only where there is no other
-            folder = Path(hub.snapshot_download(name, allow_patterns=[*_FILES, "*.bin"], ignore_patterns=_NOT))
+        return _snapshot(name, local=False)
+    except InputError:
+        raise
     except Exception as error:  # of the library, of its HTTP client and of the system: no common parent
         reason = " ".join(str(error).split())
-        reason = f"{type(error).__name__}: {reason[:150]}{'…' if len(reason) > 150 else ''}"
+        reason = f"{type(error).__name__}: {reason[:120]}{'…' if len(reason) > 120 else ''}"
         raise InputError(
             f"expected {name} in the Hugging Face cache or on the hub, found neither ({reason}): where there is a "
             f"network, run `hf download {name} --local-dir FOLDER`, and give that folder instead"
         ) from None
+
+
+def _snapshot(name: str, *, local: bool) -> Path:
+    hub = _library()
+    chosen = {"ignore_patterns": _NOT, "local_files_only": local}
+    folder = Path(hub.snapshot_download(name, allow_patterns=_FILES, **chosen))
+    if not _has_weights(folder):  # the old format, only where there is no other
+        folder = Path(hub.snapshot_download(name, allow_patterns=[*_FILES, "*.bin"], **chosen))
     return folder
 
 
 def _has_weights(folder: Path) -> bool:
-    return any((folder / name).exists() for name in ("model.safetensors", "model.safetensors.index.json")) or any(
-        folder.glob("pytorch_model*.bin")
-    )
+    for name in NAMES:
+        index = folder / f"{name}.index.json"
+        places = read_object(index, missing_ok=True).get("weight_map")
+        parts = set(places.values()) if isinstance(places, dict) else {name}
+        if all((folder / str(part)).exists() for part in parts):
+            return True
+    return False
 
 
-def _library():  # type: ignore[no-untyped-def]  # noqa: ANN202 - an extra, without types here
+def _library() -> ModuleType:
     try:
         import huggingface_hub
     except ImportError:
@@ -71,4 +84,5 @@ def _library():  # type: ignore[no-untyped-def]  # noqa: ANN202 - an extra, with
             "expected the package huggingface_hub to load a model by its id, found none: "
             "pip install 'groundup[hf]', or give a folder with the model"
         ) from None
-    return huggingface_hub
+    module: ModuleType = huggingface_hub
+    return module

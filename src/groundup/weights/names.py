@@ -32,7 +32,7 @@ _LLAMA_LAYER = {
     "mlp.up_proj": "feed_forward.up",
     "mlp.down_proj": "feed_forward.down",
 }
-_TABLES = ("attn.bias", "attn.masked_bias", "rotary_emb.inv_freq")  # computed, though older files hold them
+_TABLES = (".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq")  # computed, though older files hold them
 
 
 @dataclass(frozen=True)

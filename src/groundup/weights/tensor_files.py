@@ -102,7 +102,7 @@ def _read(path: Path, name: str, entry: Entry, start: int) -> Tensor:
     tensor = torch.empty(entry.shape, dtype=DTYPES[entry.dtype])
     with path.open("rb") as file:
         file.seek(start + entry.begin)
-        n_read = file.readinto(tensor.reshape(-1).view(torch.uint8).numpy())
+        n_read = file.readinto(memoryview(tensor.reshape(-1).view(torch.uint8).numpy()))
     if n_read != entry.end - entry.begin:
         raise InputError(f"expected {path} as it was opened, found it cut short: {_AGAIN}")
     return tensor

@@ -50,11 +50,11 @@ def read_tokenizer(folder: Path, config: Mapping[str, Any]) -> FoundTokenizer:
     tokenizer = _with_added(load_tokenizer(folder), folder, said)
     spelled = {name: text for name in SPELLINGS if (text := _spelling(said.get(name) or older.get(name)))}
     names = {token: name for name, token in tokenizer.special_tokens.items()}
-    ends = _ids(read_object(folder / "generation_config.json", missing_ok=True).get("eos_token_id"))
-    ends = [names[end] for end in ends if end in names]
-    if ends:
-        spelled["eos_token"] = spelled["eos_token"] if spelled.get("eos_token") in ends else ends[0]
-    elif "eos_token" not in spelled and (ends := [names[i] for i in _ids(config.get("eos_token_id")) if i in names]):
+    generation = read_object(folder / "generation_config.json", missing_ok=True)
+    ends = [names[token] for token in _ids(generation.get("eos_token_id")) if token in names]
+    if not ends and "eos_token" not in spelled:
+        ends = [names[token] for token in _ids(config.get("eos_token_id")) if token in names]
+    if ends and spelled.get("eos_token") not in ends:
         spelled["eos_token"] = ends[0]
     if spelled.get("eos_token") in tokenizer.special_tokens:
         tokenizer = with_end_token(tokenizer, spelled["eos_token"])
@@ -66,13 +66,15 @@ def read_tokenizer(folder: Path, config: Mapping[str, Any]) -> FoundTokenizer:
 
 def _with_added(tokenizer: Tokenizer, folder: Path, said: Mapping[str, Any]) -> Tokenizer:
     """Return the tokenizer with the special tokens that other files number behind its own."""
-    added = {token: name for name, token in read_object(folder / "added_tokens.json", missing_ok=True).items()}
+    added: dict[int, str] = {}
+    for name, token in read_object(folder / "added_tokens.json", missing_ok=True).items():
+        if isinstance(token, int):
+            added[token] = name
     decoder = said.get("added_tokens_decoder")
     for token, described in decoder.items() if isinstance(decoder, dict) else ():
         if isinstance(described, dict) and described.get("special") and token.isdecimal():
-            added[int(token)] = described.get("content")
-    behind = sorted((token, name) for token, name in added.items() if type(token) is int and isinstance(name, str))
-    behind = [(token, name) for token, name in behind if token >= tokenizer.vocab_size]
+            added[int(token)] = _spelling(described)
+    behind = sorted((token, name) for token, name in added.items() if token >= tokenizer.vocab_size)
     if [token for token, _ in behind] != list(range(tokenizer.vocab_size, tokenizer.vocab_size + len(behind))):
         raise InputError(
             f"expected added tokens numbered from {tokenizer.vocab_size} in {folder}, found {behind[0][1]!r} as "
