@@ -1,6 +1,7 @@
 """What the page asks for is a GenerationConfig, or one line that names the control."""
 
 import math
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
@@ -9,14 +10,21 @@ from hypothesis import strategies as st
 from groundup.available import Available
 from groundup.configs.generation import BeamConfig, GenerationConfig
 from groundup.errors import InputError
-from groundup.serving.settings import first_choice, generation_config, model_choices
+from groundup.serving.settings import first_choice, first_mode, generation_config, model_choices
 
 ASKED = {"temperature": 0.8, "top_k": 50, "top_p": 0.9, "n_beams": 3, "length": 64, "seed": 5}
 
 
-def available(name: str, *, n_parameters: int | None = None, n_bytes: int | None = None, how: str = "") -> Available:
+def available(
+    name: str,
+    *,
+    kind: Literal["chat", "text", "run"] = "text",
+    n_parameters: int | None = None,
+    n_bytes: int | None = None,
+    how: str = "",
+) -> Available:
     return Available(
-        name=name, about="", n_parameters=n_parameters, n_bytes=n_bytes, licence="", source="somewhere", how=how
+        name=name, kind=kind, n_parameters=n_parameters, n_bytes=n_bytes, licence="", source="somewhere", how=how
     )
 
 
@@ -85,3 +93,10 @@ def test_what_is_here_is_chosen_before_what_must_be_downloaded():
     assert first_choice([far]) == "far"
     assert first_choice([far, near], wanted="a/folder") == "a/folder"
     assert first_choice([]) == ""
+
+
+def test_a_model_that_converses_is_let_answer_at_first():
+    models = [available("talker", kind="chat"), available("writer"), available("runs/mine", kind="run")]
+    assert [first_mode(models, name) for name in ("talker", "writer", "runs/mine", "unknown")] == ["chat"] + [
+        "text"
+    ] * 3

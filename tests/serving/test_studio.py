@@ -1,11 +1,13 @@
 """The page builds, answers on loopback and only there, and keeps to itself; what is missing is said in a line."""
 
+import gc
 import importlib.metadata
 import json
 import os
 import socket
 import threading
 import urllib.request
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -23,7 +25,20 @@ def has_gradio() -> bool:
         return False
 
 
-needs_gradio = pytest.mark.skipif(not has_gradio(), reason="the page needs gradio: pip install 'groundup[studio]'")
+@pytest.fixture
+def nothing_left() -> Iterator[None]:
+    """Collect now the event loops that gradio leaves open, or a later test would be blamed for them."""
+    yield
+    gc.collect()
+
+
+def needs_gradio(test: Callable[..., None]) -> Callable[..., None]:
+    """Skip where gradio is not; let it leave event loops and sockets to the collector. Its import alone takes 5 s."""
+    test = pytest.mark.slow(test)
+    test = pytest.mark.usefixtures("nothing_left")(test)
+    test = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")(test)
+    missing = not has_gradio()
+    return pytest.mark.skipif(missing, reason="the page needs gradio: pip install 'groundup[studio]'")(test)
 
 
 def no_model(name: str) -> Pretrained:
@@ -79,7 +94,6 @@ def test_the_page_holds_what_was_asked_for():
 
 
 @needs_gradio
-@pytest.mark.slow  # gradio takes seconds to import and to begin
 def test_it_answers_on_loopback_only_and_stops_what_it_writes(monkeypatch: pytest.MonkeyPatch):
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)

@@ -15,10 +15,10 @@ def model_choices(models: "Sequence[Available]") -> list[tuple[str, str]]:
 
     Example:
         >>> from groundup.available import Available
-        >>> known = {"about": "goes on with a text", "licence": "MIT", "source": "openai-community/gpt2"}
-        >>> model_choices([Available(name="gpt2", n_parameters=124_439_808, n_bytes=None, how="downloads 0.5 GB", **known)])
-        [('gpt2 · 124M · downloads 0.5 GB', 'gpt2')]
-    """  # noqa: E501 - a line of the example
+        >>> gpt2 = {"name": "gpt2", "kind": "text", "licence": "MIT", "source": "openai-community/gpt2"}
+        >>> model_choices([Available(n_parameters=124_439_808, n_bytes=None, how="get 0.5 GB", **gpt2)])
+        [('gpt2 · 124M · get 0.5 GB', 'gpt2')]
+    """
     return [
         (" · ".join(part for part in (model.name, _size(model.n_parameters), model.how) if part), model.name)
         for model in models
@@ -29,6 +29,11 @@ def first_choice(models: "Sequence[Available]", wanted: str = "") -> str:
     """Return the name that is chosen at first: `wanted`, else the first model that is here, else the first, else ""."""
     here = [model.name for model in models if model.n_bytes is not None]
     return next(iter([wanted] * bool(wanted) + here + [model.name for model in models]), "")
+
+
+def first_mode(models: "Sequence[Available]", name: str) -> str:
+    """Return "chat" for a model that is known to converse, else "text"."""
+    return "chat" if any(model.name == name and model.kind == "chat" for model in models) else "text"
 
 
 def generation_config(

@@ -1,6 +1,7 @@
 """The page in the browser: a prompt, a model, how to draw, and the text as it comes; served to this machine alone."""
 
 import importlib.metadata
+import logging
 import os
 import socket
 import threading
@@ -13,7 +14,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from groundup.errors import InputError
-from groundup.serving.settings import first_choice, generation_config, model_choices
+from groundup.serving.settings import first_choice, first_mode, generation_config, model_choices
 from groundup.serving.writing import Writer, Written
 
 if TYPE_CHECKING:
@@ -57,26 +58,14 @@ def serve(models: Models, writer: Writer, *, model: str = "", port: int = 7860) 
         http://127.0.0.1:7860/
     """
     _check_gradio()
-    import gradio as gr
-
     _refuse_taken(port)
     stops: dict[str, threading.Event] = {}
     page = build_page(models, writer, model=model, stops=stops)
-    look = files("groundup.serving").joinpath("studio.css").read_text(encoding="utf-8")
-    system_fonts = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
-    theme = gr.themes.Default(primary_hue="teal", neutral_hue="slate", radius_size="md", **system_fonts).set(
-        body_text_color_subdued="*neutral_500",  # the theme's own are hard to read: text on them below 4.5 to 1
-        body_text_color_subdued_dark="*neutral_400",
-        button_primary_background_fill="*primary_700",
-        button_primary_background_fill_dark="*primary_700",
-        button_primary_background_fill_hover="*primary_800",
-        button_primary_background_fill_hover_dark="*primary_600",
-    )
     _, address, _ = page.launch(
         server_name=LOOPBACK,
         server_port=port,
-        theme=theme,
-        css=look,
+        theme=_theme(),
+        css=files("groundup.serving").joinpath("studio.css").read_text(encoding="utf-8"),
         footer_links=[],
         share=False,
         inline=False,
@@ -92,8 +81,26 @@ def serve(models: Models, writer: Writer, *, model: str = "", port: int = 7860) 
     finally:
         for stop in list(stops.values()):  # else the process would wait for the texts that are being written
             stop.set()
-        page.server.force_exit = True  # else an open page keeps it waiting for five seconds
+        # An open page keeps a server waiting for five seconds. Forced, it ends at once and logs a traceback, unless
+        # it may not; the next server sets the level anew.
+        page.server.force_exit = True
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)
         page.close(verbose=False)
+
+
+def _theme() -> Part:
+    """Return the colours and fonts: those of the system, so that none is fetched."""
+    import gradio as gr
+
+    system_fonts = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
+    return gr.themes.Default(primary_hue="teal", neutral_hue="slate", radius_size="md", **system_fonts).set(
+        body_text_color_subdued="*neutral_500",  # the theme's own are hard to read: text on them below 4.5 to 1
+        body_text_color_subdued_dark="*neutral_400",
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_dark="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_hover_dark="*primary_600",
+    )
 
 
 @dataclass(frozen=True)
@@ -127,6 +134,7 @@ def build_page(models: Models, writer: Writer, *, model: str = "", stops: dict[s
         parts.clear.click(
             lambda: ("", "", _line(_READY)), None, [parts.prompt, parts.text, parts.status], queue=False, **QUIET
         )
+        parts.name.change(lambda name: first_mode(models(), name), parts.name, parts.mode, queue=False, **QUIET)
         page.load(lambda: gr.Dropdown(choices=model_choices(models())), None, parts.name, **QUIET)
     return page
 
@@ -135,13 +143,14 @@ def _lay_out(known: "Sequence[Available]", model: str) -> _Parts:
     """Place the parts: a column to write in beside one of settings; on a phone one below the other."""
     import gradio as gr
 
+    chosen = first_choice(known, model)
     with gr.Row(elem_id="header"):
         with gr.Column(scale=3, min_width=320):
             gr.HTML(f"<h1>{TITLE}</h1>", elem_id="title")
         with gr.Column(scale=1, min_width=280):
             name = gr.Dropdown(
                 model_choices(known),
-                value=first_choice(known, model) or None,
+                value=chosen or None,
                 label="Model (or a path, or OWNER/NAME)",
                 allow_custom_value=True,
                 elem_id="model",
@@ -164,7 +173,9 @@ def _lay_out(known: "Sequence[Available]", model: str) -> _Parts:
             status = gr.HTML(_line(_READY), elem_id="status")
         with gr.Column(scale=1, min_width=280, elem_id="settings"):
             modes = [("Goes on", "text"), ("Answers", "chat")]
-            mode = gr.Radio(modes, value="text", label="The model", elem_classes="choice", elem_id="mode")
+            mode = gr.Radio(
+                modes, value=first_mode(known, chosen), label="The model", elem_classes="choice", elem_id="mode"
+            )
             controls = _controls()
     return _Parts(name, prompt, write, stop, clear, text, status, controls, mode)
 
