@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundup.configs import GenerationConfig, GPTConfig
+from groundup.configs.generation import BeamConfig
 from groundup.errors import InputError
-from groundup.generation import Step, generate_text, stream
+from groundup.generation import Step, beam_search, generate_n_best, generate_text, stream
+from groundup.generation.prefix import Prefix
 from groundup.models.gpt import GPT
 
 END = 256
@@ -169,3 +172,81 @@ def test_bad_prompts_are_refused_when_the_stream_is_asked_for():
     with pytest.raises(InputError, match="found an empty one and no end-of-text token"):
         stream(random_gpt(), BytesWithoutEnd(), "", GenerationConfig())
     assert next(stream(random_gpt(), Bytes(), "", GenerationConfig())).token < 257
+
+
+def beams(**changes: Any) -> GenerationConfig:
+    settings: dict[str, Any] = {"max_new_tokens": 12, "beam": BeamConfig(n_beams=4, n_best=3)}
+    return GenerationConfig(strategy="beam", **(settings | changes))
+
+
+def test_the_best_text_of_a_search_is_streamed_and_generated():
+    model, prompts = random_gpt(), ["hello", "", "€"]
+    texts = generate_text(model, Bytes(), prompts, beams())
+    for prompt, text in zip(prompts, texts, strict=True):
+        best = generate_n_best(model, Bytes(), prompt, beams())
+        assert best[0].text == text
+        assert [score for _, score in best] == sorted((score for _, score in best), reverse=True)
+        assert len({one.text for one in best}) == 3
+        steps = list(stream(model, Bytes(), prompt, beams(n_top=2)))
+        assert "".join(step.text for step in steps) == text
+        # One token a byte; the score of a text without processors is its mean log-probability.
+        assert sum(step.logprob for step in steps) / len(steps) == pytest.approx(best[0].score)
+        assert {len(step.top) for step in steps} == {2}
+
+
+def ascii_gpt() -> GPT:
+    """Draws no byte that is not a character of its own, so that any two tokens are a text."""
+    model = random_gpt()
+    model.project = lambda hidden: GPT.project(model, hidden).index_fill(-1, torch.arange(128, 256), -torch.inf)
+    return model
+
+
+def test_a_hypothesis_ends_with_a_stop_text_which_is_not_returned():
+    model = ascii_gpt()
+    free = generate_n_best(model, Bytes(), "x", beams())
+    ids = beam_search(model, [[*b"x"]], beams(), end_id=END, vocab_size=257)[0][0].tokens
+    stop = Bytes().decode(ids[4:6])
+    stopped = generate_n_best(model, Bytes(), "x", beams(stop=(stop, "never")))
+    assert free[0].text not in [one.text for one in stopped]
+    assert not any(stop in one.text for one in stopped)
+    found = list(stream(model, Bytes(), "x", beams(stop=(stop,))))
+    assert Bytes().decode(step.token for step in found).removesuffix(stop) == "".join(step.text for step in found)
+
+
+@pytest.mark.parametrize("strategy", ["sample", "greedy", "beam"])
+def test_banned_texts_are_not_written(strategy: str):
+    model = ascii_gpt()
+    config = GenerationConfig(strategy=strategy, max_new_tokens=30)
+    free = generate_text(model, BytesWithoutEnd(), ["x"], config)[0]
+    banned = free[4:6]
+    without = generate_text(model, BytesWithoutEnd(), ["x"], replace(config, banned=(banned,)))[0]
+    assert banned in free
+    assert banned not in without
+
+
+@pytest.mark.parametrize("strategy", ["greedy", "beam"])
+def test_a_prefix_changes_no_text(strategy: str):
+    model, config = random_gpt(), GenerationConfig(strategy=strategy, max_new_tokens=5)
+    prefix = Prefix(model)
+    for prompt in ("ab", "abcd", "abce"):
+        assert generate_text(model, Bytes(), [prompt], config, prefix=prefix) == generate_text(
+            model, Bytes(), [prompt], config
+        )
+    assert prefix.n_reused == 3
+    assert [*stream(model, Bytes(), "abce", config, prefix=prefix)] == [*stream(model, Bytes(), "abce", config)]
+
+
+def test_a_stream_ends_when_told():
+    drawn: list[Step] = []
+    for step in stream(random_gpt(), Bytes(), "x", GenerationConfig(), is_stopped=lambda: len(drawn) == 3):
+        drawn.append(step)
+    assert len(drawn) == 3
+
+
+def test_what_a_search_refuses_is_refused_when_it_is_asked_for():
+    with pytest.raises(InputError, match="at most 16 tokens, this model's context_length, found 17"):
+        stream(random_gpt(), Bytes(), "x" * 17, beams())
+    with pytest.raises(InputError, match="logit_bias for token ids 0 … 256, found 257"):
+        stream(random_gpt(), Bytes(), "x", beams(logit_bias=((257, 1.0),)))
+    with pytest.raises(InputError, match="expected strategy=\"beam\" to find the n best texts, found 'greedy'"):
+        generate_n_best(random_gpt(), Bytes(), "x", GenerationConfig(strategy="greedy"))

@@ -16,7 +16,7 @@ def surroundings(monkeypatch, tmp_path):
 
 
 NAMES = [
-    "engine_gpt", "engine_loader", "engine_mlp", "generation_speed", "loader_memory", "training_overhead",
+    "beam_cost", "engine_gpt", "engine_loader", "engine_mlp", "generation_speed", "loader_memory", "training_overhead",
     "training_speed",
 ]  # fmt: skip
 

@@ -55,6 +55,7 @@ class BeamReader:
         self._cache = model.new_cache(len(prompts), capacity) if use_cache else None
         n_shared = 0
         if prefix is not None and self._cache is not None:
+            prefix.begin(prompts)
             prefix.share(self._windows(), self._cache)
             n_shared = self._cache.longest
         hidden = prefill(model, [window[n_shared:] for window in self._windows()], self._cache)
