@@ -9,6 +9,7 @@ from groundup.configs import GenerationConfig, GPTConfig
 from groundup.errors import InputError
 from groundup.generation.decode import decode
 from groundup.generation.drafts import ModelDraft, PromptLookup
+from groundup.generation.sampling import draw, row_generators
 from groundup.models.gpt import GPT
 
 CONTEXT = 8
@@ -91,3 +92,12 @@ def test_a_smaller_vocabulary_is_refused():
     with pytest.raises(InputError, match="expected a draft model with the 12 ids of the model it helps, found 11") as e:
         ModelDraft(random_model(), GREEDY, n_tokens=12)
     assert "\n" not in str(e.value)
+
+
+def test_what_is_drafted_is_not_drawn_from_the_numbers_that_accept_it():
+    model, agreed = random_model(), 0
+    for seed in range(30):
+        proposal = ModelDraft(model, replace(SAMPLE, seed=seed), n_tokens=11).propose([1, 2, 3], 1)
+        assert proposal.probabilities is not None
+        agreed += draw(proposal.probabilities.log(), row_generators(seed, 1)).tolist() == proposal.tokens
+    assert agreed < 30  # the verifier's generator is that of `seed`

@@ -154,6 +154,12 @@ def test_an_interruption_loses_only_what_was_not_read():
     assert prefix.ids == [1, 2, 3]
     assert_same(model, [[1, 2, 3, 4, 5]], SAMPLE, prefix)
     assert prefix.n_reused == 3
+    stop = model.blocks[1].register_forward_hook(lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):  # the first layer already holds another text
+        next(decode(model, [[1, 9, 9, 9]], SAMPLE, prefix=prefix))
+    stop.remove()
+    assert prefix.ids == [1]
+    assert_same(model, [[1, 2, 3, 4, 5]], SAMPLE, prefix)
 
 
 def test_two_calls_may_take_turns():
