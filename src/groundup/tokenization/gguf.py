@@ -42,7 +42,7 @@ WORDS: dict[str, dict[str, Any]] = {
     "llama-bpe": {"pre_tokenizer": _words(r"\p{N}{1,3}"), "ignore_merges": True},
     "qwen2": {"pre_tokenizer": _words(r"\p{N}"), "normalizer": {"type": "NFC"}},
 }
-"""By tokenizer.ggml.pre: the split, and what else the published tokenizers with it do. A file without one gets GPT-2's."""
+"""By tokenizer.ggml.pre: the split, and what else the published tokenizers with it do. A file without it: GPT-2's."""
 
 
 def read_gguf_tokenizer(
