@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from groundup.chat import Conversation, Event
+from groundup.chat.wrapping import WordWrapper
 from groundup.cli import chat
 from groundup.cli.main import main
 from groundup.configs import GPTConfig
@@ -165,6 +166,15 @@ def test_ctrl_c_stops_a_reply_and_not_the_program(
     assert answer.is_stopped
     assert answer.content
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_reply_that_was_ended_leaves_no_word_to_the_next(capsys: pytest.CaptureFixture[str]):
+    screen = chat._Screen()
+    screen._wrapper = WordWrapper(20)
+    screen.event(Event("text", "To b"))
+    screen.end()
+    screen.event(Event("text", "Or not "))
+    assert capsys.readouterr().out == "To b\nOr not "
 
 
 def test_no_color_means_no_colour(

@@ -94,7 +94,8 @@ def _converse(session: "Session", show: "_Screen") -> None:
                     show.event(event)
             except KeyboardInterrupt:  # pressed twice: not even the present token is waited for
                 events.close()
-                show.line("\n(stopped)")
+                show.end()
+                show.line("(stopped; what was said so far is kept)")
 
 
 def _answer_lines(session: "Session", show: "_Screen") -> int:
@@ -125,11 +126,15 @@ class _Screen:
         if event.kind == "text":
             self._write(event.text if self._wrapper is None else self._wrapper.push(event.text))
         elif event.kind == "end":
-            self._write(("" if self._wrapper is None else self._wrapper.push("\n")) or "\n")
+            self.end()
         elif event.kind == "note":
             self.line(event.text)
         else:
             self._errors.print(event.text, style=self._style("red", self._errors.color_system), markup=False)
+
+    def end(self) -> None:
+        """End the reply's line, with the word that was held back."""
+        self._write("\n" if self._wrapper is None else self._wrapper.push("\n"))
 
     def line(self, text: str) -> None:
         """Print a line that the model did not say."""
