@@ -95,7 +95,7 @@ def _count(file: Path) -> int | None:
     try:
         with file.open("rb") as opened:
             length = int.from_bytes(opened.read(8), "little")
-            header = json.loads(opened.read(length)) if length <= HEADER_AT_MOST else None
+            header = json.loads(opened.read(length) if length <= HEADER_AT_MOST else b"null")
         return sum(prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")
     except (OSError, ValueError, LookupError, TypeError, AttributeError):  # a damaged run is still listed
         return None

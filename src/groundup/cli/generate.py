@@ -65,12 +65,13 @@ def command(arguments: list[str]) -> int:
     found = replace(found, model=prepare_for_inference(model, precision))
     for prompt in prompts:
         ids = _ids(found, prompt, is_chat=chosen.chat)
-        if chosen.json:
-            given = {"prompt": prompt, "n_samples": chosen.samples}
-            for line in json_lines(found.model, found.tokenizer, ids, chosen.config, **given):
-                print(line, flush=True)
-        else:
+        if not chosen.json:
             _write(found, ids, prompt, chosen)
+            continue
+        for line in json_lines(
+            found.model, found.tokenizer, ids, chosen.config, prompt=prompt, n_samples=chosen.samples
+        ):
+            print(line, flush=True)
     return 0
 
 
@@ -90,13 +91,16 @@ def _ids(found: "Pretrained", prompt: str, *, is_chat: bool) -> list[int]:
 
 def _write(found: "Pretrained", ids: list[int], prompt: str, chosen: Generate) -> None:
     """Print the texts drawn after one prompt as they come."""
-    from groundup.generation import stream
+    from groundup.generation import Prefix, stream
 
     tokenizer = found.tokenizer
     shown = prompt or tokenizer.decode(token for token in ids if token != tokenizer.end_id).lstrip("\n")
+    prefix = Prefix(found.model)  # the prompt is read once for all samples
     for k in range(chosen.samples):
         config = replace(chosen.config, seed=chosen.config.seed + k)
-        steps = stream(found.model, tokenizer, ids, config)  # refuses what it must before anything is printed
+        steps = stream(
+            found.model, tokenizer, ids, config, prefix=prefix
+        )  # refuses what it must before anything is printed
         if chosen.samples > 1:
             print(f"--- {k + 1} of {chosen.samples}")
         if not chosen.chat:

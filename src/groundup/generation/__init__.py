@@ -6,6 +6,10 @@ from groundup.generation.beam_search import beam_search as beam_search
 from groundup.generation.choice import Chosen as Chosen
 from groundup.generation.choice import choose as choose
 from groundup.generation.decode import decode as decode
+from groundup.generation.drafts import Draft as Draft
+from groundup.generation.drafts import ModelDraft as ModelDraft
+from groundup.generation.drafts import PromptLookup as PromptLookup
+from groundup.generation.drafts import Proposal as Proposal
 from groundup.generation.filters import min_p as min_p
 from groundup.generation.filters import temperature as temperature
 from groundup.generation.filters import top_k as top_k
@@ -14,10 +18,13 @@ from groundup.generation.filters import typical_p as typical_p
 from groundup.generation.generate import generate as generate
 from groundup.generation.hypotheses import Hypothesis as Hypothesis
 from groundup.generation.opening import opening as opening
+from groundup.generation.prefix import Prefix as Prefix
 from groundup.generation.prepared import prepare_for_inference as prepare_for_inference
 from groundup.generation.prepared import suggest_precision as suggest_precision
 from groundup.generation.processors import chain as chain
 from groundup.generation.sampling import Draw as Draw
+from groundup.generation.speculative import Speculation as Speculation
+from groundup.generation.speculative import speculate as speculate
 from groundup.generation.stream import ScoredText as ScoredText
 from groundup.generation.stream import Step as Step
 from groundup.generation.stream import generate_n_best as generate_n_best

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 
 from groundup.configs.generation import GenerationConfig
+from groundup.generation.prefix import Prefix
 from groundup.generation.stream import Step, generate_n_best, stream
 from groundup.models.gpt import GPT
 from groundup.tokenization.base import Tokenizer
@@ -46,8 +47,9 @@ def json_lines(
         for text, score in generate_n_best(model, tokenizer, ids, config):
             yield _line({"prompt": prompt, "text": text, "score": score})
         return
+    prefix = Prefix(model)  # the prompt is read once for all samples
     for k in range(n_samples):
-        steps = list(stream(model, tokenizer, ids, replace(config, seed=config.seed + k)))
+        steps = list(stream(model, tokenizer, ids, replace(config, seed=config.seed + k), prefix=prefix))
         told: dict[str, object] = {
             "prompt": prompt,
             "text": "".join(step.text for step in steps),

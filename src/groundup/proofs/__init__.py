@@ -1,6 +1,6 @@
 """Each part held against an outside reference, as a table."""
 
-from groundup.proofs import data, engine, generation, layers, models, tokenization, training
+from groundup.proofs import data, decoding, engine, generation, layers, models, tokenization, training
 from groundup.proofs.table import Proof as Proof
 from groundup.proofs.table import check_all as check_all
 
@@ -11,6 +11,7 @@ PROOFS: tuple[Proof, ...] = (
     *layers.PROOFS,
     *models.PROOFS,
     *generation.PROOFS,
+    *decoding.PROOFS,
     *training.PROOFS,
 )
 """Every proof, in floor order."""
