@@ -121,7 +121,8 @@ class _Vocabulary:
             self.refuse(key, f"{len(self.tokens)} numbers, one for each token", "none" if value is None else "others")
         if not np.isfinite(value).all():
             self.refuse(key, "finite numbers", "others")
-        return value.tolist()
+        listed: list[Any] = value.tolist()
+        return listed
 
     def flag(self, key: str, default: bool) -> bool:
         value = self.metadata.get(f"tokenizer.ggml.{key}", default)
