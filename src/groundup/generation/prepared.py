@@ -2,6 +2,8 @@
 
 import copy
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Literal
 
 import torch
@@ -68,22 +70,13 @@ def prepare_for_inference(model: GPT, precision: Precision = "float32") -> GPT:
     shared = [*model.parameters(), *model.buffers()]
     fast = copy.deepcopy(model, {id(tensor): tensor for tensor in shared}).eval()
     make = _LAYERS[precision]
-    for block in fast.blocks:
-        assert isinstance(block, GPTBlock)
-        _join(block.attention, ("query", "key", "value"), make)
-        _replace(block.attention, "output", make)
-        feed_forward = block.feed_forward
-        if isinstance(feed_forward, SwiGLU):
-            _join(feed_forward, ("gate", "up"), make)
-        if feed_forward.activation is FUSED["gelu_tanh"]:  # done by the product before it
-            _replace(feed_forward, "up", make, "gelu_tanh")
-            feed_forward.activation = _identity
-        for name in [name for name, part in feed_forward.named_children() if isinstance(part, nn.Linear)]:
-            _replace(feed_forward, name, make)
     head = fast.output_weight
-    rough = make(head, None, "none")
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # FBGEMM packs a matrix on one thread
+        rough = pool.submit(make, head, None, "none")
+        for _ in pool.map(partial(_prepare_block, make=make), fast.blocks):
+            pass
     fast.__dict__.pop("output", None)
-    fast.add_module("output", rough if precision == "float32" else RefinedLinear(head, rough))
+    fast.add_module("output", rough.result() if precision == "float32" else RefinedLinear(head, rough.result()))
     return fast
 
 
@@ -114,6 +107,20 @@ def _largest(model: GPT) -> float:
     """Return the largest size of a weight; NaN if one is."""
     ends = torch.stack([end for parameter in model.parameters() for end in parameter.detach().aminmax()])
     return ends.abs().max().item()
+
+
+def _prepare_block(block: nn.Module, make: _Make) -> None:
+    assert isinstance(block, GPTBlock)
+    _join(block.attention, ("query", "key", "value"), make)
+    _replace(block.attention, "output", make)
+    feed_forward = block.feed_forward
+    if isinstance(feed_forward, SwiGLU):
+        _join(feed_forward, ("gate", "up"), make)
+    if feed_forward.activation is FUSED["gelu_tanh"]:  # done by the product before it
+        _replace(feed_forward, "up", make, "gelu_tanh")
+        feed_forward.activation = _identity
+    for name in [name for name, part in feed_forward.named_children() if isinstance(part, nn.Linear)]:
+        _replace(feed_forward, name, make)
 
 
 def _join(layer: MultiHeadAttention | SwiGLU, names: Sequence[str], make: _Make) -> None:
