@@ -1,6 +1,6 @@
 """Each part held against an outside reference, as a table."""
 
-from groundup.proofs import data, decoding, engine, generation, layers, models, tokenization, training
+from groundup.proofs import data, decoding, engine, generation, layers, models, pretrained, tokenization, training
 from groundup.proofs.table import Proof as Proof
 from groundup.proofs.table import check_all as check_all
 
@@ -10,6 +10,7 @@ PROOFS: tuple[Proof, ...] = (
     *data.PROOFS,
     *layers.PROOFS,
     *models.PROOFS,
+    *pretrained.PROOFS,
     *generation.PROOFS,
     *decoding.PROOFS,
     *training.PROOFS,
