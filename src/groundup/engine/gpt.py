@@ -38,6 +38,11 @@ CHOICES = {
 """What each part can be."""
 
 
+def _refuse_other_biases(bias: bool, qkv_bias: bool | None) -> None:
+    if qkv_bias not in (None, bias):
+        raise ValueError(f"GPT: this engine's queries have a bias where all have one; found qkv_bias={qkv_bias}")
+
+
 class GPT(Module):
     """Tokens in, logits of the next token out (Radford et al. 2019).
 
@@ -103,16 +108,13 @@ class GPT(Module):
         tie_embeddings: bool = True,
     ) -> None:
         super().__init__()
-        if qkv_bias not in (None, bias):
-            raise ValueError(f"GPT: this engine's queries have a bias where all have one; found qkv_bias={qkv_bias}")
+        _refuse_other_biases(bias, qkv_bias)
         for name, found in zip(CHOICES, (position, norm, norm_order, activation), strict=True):
             if found not in CHOICES[name]:
                 raise ValueError(f"GPT: {name} must be one of {', '.join(CHOICES[name])}; found {found!r}")
-        if min(context_length, d_model, n_layers, n_heads) < 1:
-            raise ValueError(
-                "GPT: context_length, d_model, n_layers and n_heads must be at least 1; "
-                f"found {context_length}, {d_model}, {n_layers} and {n_heads}"
-            )
+        if min(sizes := (context_length, d_model, n_layers, n_heads)) < 1:
+            found = "{}, {}, {} and {}".format(*sizes)
+            raise ValueError(f"GPT: context_length, d_model, n_layers and n_heads must be at least 1; found {found}")
         if vocab_size is None:
             raise ValueError("GPT: vocab_size must be set, found None; use the tokenizer's")
         self.context_length, self.n_layers, self.d_head = context_length, n_layers, d_model // n_heads

@@ -57,27 +57,20 @@ def save_huggingface(
         ([2, 0, 1], 0.0)
     """
     folder = Path(folder)
-    family = family_of(model.config)
+    config = write_config(model.config)
     spelled = _spellings(tokenizer, template_tokens or {})
     ids = {f"{name}_id": tokenizer.special_tokens.get(spelled.get(name, "")) for name in SPELLINGS[:3]}
     partial = folder.with_name(f".{folder.name}.unfinished")
     try:
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise InputError(f"expected a new or empty folder to write to, found {folder} in use: name another")
+        _refuse_in_use(folder)
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        parameters = {name: tensor.detach().float().cpu() for name, tensor in model.named_parameters()}
-        tensors = {
-            stored.name: from_ours(stored, parameters).numpy() for stored in stored_tensors(family, model.config)
-        }
-        save_file(tensors, partial / "model.safetensors", {"format": "pt"})
-        del tensors
-        _write(partial / "config.json", write_config(model.config) | ids)
+        _write_tensors(partial / "model.safetensors", model)
+        _write(partial / "config.json", config | ids)
         _write(partial / "generation_config.json", {name: token for name, token in ids.items() if token is not None})
         tokenizer.save(partial / "tokenizer.json")
         _write(partial / "tokenizer_config.json", _tokenizer_config(model, spelled, chat_template))
-        if licence is not None:
-            (partial / "README.md").write_text(f"---\nlicense: {licence.lower()}\n---\n", encoding="utf-8")
+        _write_licence(partial / "README.md", licence)
         partial.rename(folder)
     except OSError as error:
         raise InputError(
@@ -85,6 +78,23 @@ def save_huggingface(
         ) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _refuse_in_use(folder: Path) -> None:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"expected a new or empty folder to write to, found {folder} in use: name another")
+
+
+def _write_licence(path: Path, licence: str | None) -> None:
+    if licence is not None:
+        path.write_text(f"---\nlicense: {licence.lower()}\n---\n", encoding="utf-8")
+
+
+def _write_tensors(path: Path, model: GPT) -> None:
+    parameters = {name: tensor.detach().float().cpu() for name, tensor in model.named_parameters()}
+    family = family_of(model.config)
+    stored = stored_tensors(family, model.config)
+    save_file({one.name: from_ours(one, parameters).numpy() for one in stored}, path, {"format": "pt"})
 
 
 def largest_logit_difference(one: GPT, other: GPT) -> float:

@@ -84,7 +84,7 @@ def is_needless(name: str, config: GPTConfig) -> bool:
 
 
 def to_ours(stored: Stored, tensor: Tensor) -> Iterator[tuple[str, Tensor]]:
-    """Yield our parameters, by name, of one tensor of a file.
+    """Yield our parameters, by name, of one tensor of a file; in float32 where they must be laid out anew.
 
     Example:
         >>> stored = Stored("c_attn.weight", (1, 3), ("query", "key", "value"), transposed=True)
@@ -92,8 +92,12 @@ def to_ours(stored: Stored, tensor: Tensor) -> Iterator[tuple[str, Tensor]]:
         [('query', [[1.0]]), ('key', [[2.0]]), ('value', [[3.0]])]
     """
     for name, part in zip(stored.ours, tensor.chunk(len(stored.ours), dim=-1), strict=True):
-        # A part that shares the memory of the whole would keep it alive, and products want rows that lie together.
-        yield name, (part.T if stored.transposed else part).contiguous()
+        part = part.T if stored.transposed else part
+        if len(stored.ours) > 1 or not part.is_contiguous():
+            # A part that shares the memory of the whole would keep it alive, and products want rows that lie together.
+            # One copy, in the format that is kept: another one between would leave holes in the process' memory.
+            part = torch.empty(part.shape, dtype=torch.float32).copy_(part)
+        yield name, part
 
 
 def from_ours(stored: Stored, parameters: Mapping[str, Tensor]) -> Tensor:
