@@ -28,8 +28,7 @@ def save_huggingface(
 ) -> None:
     """Write `folder`: a model that `AutoModelForCausalLM` and `AutoTokenizer` load, with equal logits and ids.
 
-    All is written beside the folder and then renamed: it is there whole or not at all. Weights are float32; biases
-    that GPT-2 has and our model has not are written as zeros.
+    It is there whole or not at all. Weights are float32; biases that GPT-2 has and our model has not are zeros.
 
     Args:
         model: of a family that `transformers` has, too: see `family_of`.
