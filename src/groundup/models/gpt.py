@@ -59,7 +59,12 @@ class GPT(nn.Module):
         self.rotary: RotaryPositions | None = None
         if config.position == "learned":
             self.position_embedding = LearnedPositions(config.context_length, config.d_model)
-        self.build_position_tables()
+        elif sinusoidal:
+            self.position_embedding = SinusoidalPositions(
+                config.d_model, config.context_length, base=config.rotary_base
+            )
+        else:
+            self.rotary = RotaryPositions(config.d_head, config.context_length, base=config.rotary_base)
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(_block(config, fused) for _ in range(config.n_layers))
         self.final_norm: nn.Module = nn.Identity()  # post-norm blocks end normalized
@@ -133,19 +138,6 @@ class GPT(nn.Module):
     def output_weight(self) -> Tensor:
         """The matrix [V, D] that `project` multiplies by: the token embedding's own when the two are tied."""
         return self.token_embedding.weight if self.output is None else self.output.weight
-
-    def build_position_tables(self) -> None:
-        """Compute the fixed tables of sinusoidal or rotary positions, on torch's default device.
-
-        They are no weights, so a model that was laid out on the meta device needs them computed before it is used.
-        """
-        config = self.config
-        if config.position == "sinusoidal":
-            self.position_embedding = SinusoidalPositions(
-                config.d_model, config.context_length, base=config.rotary_base
-            )
-        elif config.position == "rotary":
-            self.rotary = RotaryPositions(config.d_head, config.context_length, base=config.rotary_base)
 
     def new_cache(self, batch_size: int, capacity: int | None = None, dtype: torch.dtype | None = None) -> KVCache:
         """Return an empty cache for `batch_size` rows on the model's device.

@@ -1,9 +1,10 @@
 """From named tensors to a GPT, one tensor at a time: never two copies of the weights in memory."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
-import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from groundup.configs.model import GPTConfig
 from groundup.errors import InputError
@@ -13,7 +14,8 @@ from groundup.models.gpt import GPT
 def build_model(config: GPTConfig, tensors: Iterable[tuple[str, Tensor]], *, source: str) -> GPT:
     """Return a GPT in evaluation mode that holds `tensors`, which are taken one by one, in float32.
 
-    The model is laid out without memory first, so its weights exist once: a tensor that is already float32 is taken as
+    The model is laid out first and nothing is written into it, so that its weights exist once (the system gives memory
+    when it is written to): a tensor that is already float32 is taken as
     it is, and any other becomes float32 and may be forgotten by whoever yields it.
 
     Args:
@@ -31,9 +33,8 @@ def build_model(config: GPTConfig, tensors: Iterable[tuple[str, Tensor]], *, sou
         >>> torch.equal(copy(tokens), model(tokens))
         True
     """
-    with torch.device("meta"):
+    with _Uninitialized():
         model = GPT(config)
-    model.build_position_tables()
     missing = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
     for name, tensor in tensors:
         if name not in missing:
@@ -48,6 +49,22 @@ def build_model(config: GPTConfig, tensors: Iterable[tuple[str, Tensor]], *, sou
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise InputError(f"expected {next(iter(missing))} in {source}, found no such tensor{more}: {_HELP}")
     return model.eval()
+
+
+class _Uninitialized(TorchFunctionMode):
+    """Leaves new weights as they are. torch's meta device would too, but imports its compiler first: two seconds."""
+
+    def __torch_function__(
+        self,
+        function: Callable[..., Any],
+        types: Sequence[type],
+        arguments: Sequence[Any] = (),
+        settings: Mapping[str, Any] | None = None,
+    ) -> Any:  # noqa: ANN401 - whatever torch's function returns
+        settings = settings or {}
+        if getattr(function, "__module__", "") == nn.init.__name__:
+            return arguments[0] if arguments else settings["tensor"]
+        return function(*arguments, **settings)
 
 
 _HELP = "the file is damaged, or is of another kind of model than it says"
