@@ -42,6 +42,49 @@ def test_top_p_keeps_the_same_logits_as_transformers_with_ties(values: Tensor, p
     assert torch.equal(top_p(values, p).sort().values, TopPLogitsWarper(p)(None, values).sort().values)
 
 
+@st.composite
+def odd_logits(draw: st.DrawFn) -> Tensor:
+    """Few different values, so that ties straddle every edge; some removed, one at least not."""
+    values = st.sampled_from([0.0, -0.0, 1.0, -2.5, 3.0, 90.0, -torch.inf])
+    n_rows, width = draw(st.integers(1, 3)), draw(st.integers(1, 30))
+    rows = [[draw(values) for _ in range(width - 1)] + [1.0] for _ in range(n_rows)]
+    return torch.tensor(rows, dtype=draw(st.sampled_from([torch.float32, torch.float64, torch.bfloat16])))
+
+
+def top_p_by_places(values: Tensor, p: float) -> Tensor:
+    """The definition: sort with the places, least likely and smaller id first, and cut."""
+    ascending, order = values.sort(dim=-1, stable=True)
+    dropped = ascending.softmax(dim=-1).cumsum(dim=-1) <= 1 - p
+    dropped[..., -1] = False
+    return values.masked_fill(dropped.scatter(-1, order, dropped), -torch.inf)
+
+
+@LAW
+@given(st.one_of(odd_logits(), logits()), st.one_of(st.floats(0.001, 1.0), st.sampled_from([0.5, 0.25, 0.75])))
+def test_top_p_without_places_is_top_p_with_them(values: Tensor, p: float):
+    assert torch.equal(top_p(values, p), top_p_by_places(values, p))  # no tolerance: seeds must draw what they drew
+
+
+def test_top_p_of_a_large_vocabulary_is_that_of_its_definition():
+    generator = torch.Generator().manual_seed(0)
+    for scale, p in ((0.01, 0.9), (3.0, 0.9), (3.0, 0.999), (10.0, 0.5)):  # flat to sharp
+        values = (scale * torch.randn(2, 49_152, generator=generator)).bfloat16().float()  # bfloat16: many ties
+        assert torch.equal(top_p(values, p), top_p_by_places(values, p))
+
+
+@LAW
+@given(st.one_of(odd_logits(), logits()), st.floats(0.01, 0.99))
+def test_typical_by_any_order_of_ties_is_typical_by_a_stable_one(values: Tensor, p: float):
+    # float64: the sum of a tie is taken in another order, and in float32 one could reach p and the other not.
+    values = values.double()
+    logprobs = values.log_softmax(dim=-1)
+    distance = (logprobs - (logprobs.exp() * logprobs).nansum(dim=-1, keepdim=True)).abs()
+    ascending, order = distance.sort(dim=-1, stable=True)
+    last = (logprobs.exp().gather(-1, order).cumsum(dim=-1) < p).sum(dim=-1, keepdim=True)
+    edge = ascending.gather(-1, last.clamp(max=values.shape[1] - 1))
+    assert torch.equal(typical_p(values, p), values.masked_fill(distance > edge, -torch.inf))
+
+
 @LAW
 @given(logits(), st.floats(0.001, 1.0))
 def test_min_p_equals_transformers(values: Tensor, p: float):

@@ -5,6 +5,7 @@ Each keeps at least one token. Shapes: B rows, V vocabulary.
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -56,12 +57,16 @@ def top_p(logits: Tensor, p: float) -> Tensor:
     """  # noqa: E501 - the source belongs to the first sentence
     if not 0 < p <= 1:
         raise ValueError(f"top_p must be in (0, 1], found {p}")
-    ascending, order = logits.sort(dim=-1, stable=True)  # [B, V]
+    ascending = _sorted(logits)  # [B, V]
     # Summing from the least likely adds small numbers first, which rounds least where the cut is decided.
     tail = ascending.softmax(dim=-1).cumsum(dim=-1)  # [B, V]: this token and all less likely ones
-    dropped = tail <= 1 - p
-    dropped[..., -1] = False  # rounding must never remove everything
-    return logits.masked_fill(dropped.scatter(-1, order, dropped), -torch.inf)  # back to the order of ids
+    # At most V - 1: rounding must never remove everything.
+    n_dropped = (tail <= 1 - p).sum(dim=-1, keepdim=True).clamp(max=logits.shape[-1] - 1)  # [B, 1]
+    edge = ascending.gather(-1, n_dropped)  # [B, 1]: the least likely that stays
+    dropped, ties = logits < edge, logits == edge
+    n_ties_dropped = n_dropped - dropped.sum(dim=-1, keepdim=True)
+    dropped |= ties & (ties.cumsum(dim=-1) <= n_ties_dropped)
+    return logits.masked_fill(dropped, -torch.inf)
 
 
 def min_p(logits: Tensor, p: float) -> Tensor:
@@ -103,7 +108,28 @@ def typical_p(logits: Tensor, p: float) -> Tensor:
     probabilities = logprobs.exp()
     entropy = -(probabilities * logprobs).nansum(dim=-1, keepdim=True)  # [B, 1]; 0 · -inf is nan, and counts 0
     distance = (logprobs + entropy).abs()  # [B, V]
-    ascending, order = distance.sort(dim=-1)
+    order = _order(distance)  # any order will do among equal distances, which stay or go together
     reached = probabilities.gather(-1, order).cumsum(dim=-1)
     last = (reached < p).sum(dim=-1, keepdim=True).clamp(max=logits.shape[-1] - 1)  # rounding may keep the sum below p
-    return logits.masked_fill(distance > ascending.gather(-1, last), -torch.inf)
+    return logits.masked_fill(distance > distance.gather(-1, order.gather(-1, last)), -torch.inf)
+
+
+# NumPy's sort is vectorized, torch's on a CPU is not: of 49,152 numbers 0.25 ms beside 4.4, of their places 1.5 ms.
+
+
+def _sorted(values: Tensor) -> Tensor:
+    """Return each row of [B, V] in ascending order."""
+    if not _is_for_numpy(values):
+        return values.sort(dim=-1).values
+    return torch.from_numpy(np.sort(values.detach().numpy(), axis=-1))
+
+
+def _order(values: Tensor) -> Tensor:
+    """Return the places of each row of [B, V] in ascending order of their values."""
+    if not _is_for_numpy(values):
+        return values.argsort(dim=-1)
+    return torch.from_numpy(np.argsort(values.detach().numpy(), axis=-1))
+
+
+def _is_for_numpy(values: Tensor) -> bool:
+    return values.device.type == "cpu" and values.dtype in (torch.float32, torch.float64)  # it has no bfloat16
