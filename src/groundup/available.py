@@ -6,6 +6,7 @@ from math import prod
 from pathlib import Path
 from typing import Literal
 
+from groundup.planning.quantities import in_bytes
 from groundup.resolve import find_model
 from groundup.weights.catalog import PUBLISHED
 from groundup.weights.hub_cache import cached_folder
@@ -49,7 +50,7 @@ def _published(name: str) -> Available:
     folder = place.path if place.hub_id is None else cached_folder(place.hub_id)
     how = ""
     if folder is None:
-        how = f"get {entry.download / 1e9:.1f} GB" if entry.package is None else "make model"
+        how = f"get {in_bytes(entry.download)}" if entry.package is None else "make model"
     return Available(
         name=name,
         kind="chat" if entry.converses else "text",
@@ -96,6 +97,7 @@ def _count(file: Path) -> int | None:
         with file.open("rb") as opened:
             length = int.from_bytes(opened.read(8), "little")
             header = json.loads(opened.read(length) if length <= HEADER_AT_MOST else b"null")
-        return sum(prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")
+        count: int = sum(prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")
+        return count
     except (OSError, ValueError, LookupError, TypeError, AttributeError):  # a damaged run is still listed
         return None

@@ -27,6 +27,7 @@ def command(arguments: list[str]) -> int:
     """Print the table, and how to use it."""
     chosen = parse(Models, arguments, program="groundup models")
     from groundup.available import known_models
+    from groundup.planning.quantities import in_bytes, in_parameters
 
     models = known_models(chosen.runs)
     longest = max(len(model.name) for model in models)
@@ -35,22 +36,8 @@ def command(arguments: list[str]) -> int:
         if rows:
             print(title)
         for model in rows:
-            size = model.how if model.n_bytes is None else f"{model.n_bytes / 1e6:,.0f} MB"
-            count = "?" if model.n_parameters is None else in_words(model.n_parameters)
-            print(f"  {model.name:<{longest}}{count:>5}  {size:>10}  {model.licence:<10}  {model.source}")
+            size = model.how if model.n_bytes is None else in_bytes(model.n_bytes)
+            count = "?" if model.n_parameters is None else in_parameters(model.n_parameters)
+            print(f"  {model.name:<{longest}}{count:>5} {size:>11}  {model.licence:<10}  {model.source}")
     print("\nany other: a folder from transformers, a .gguf file, or OWNER/NAME on the hub")
     return 0
-
-
-def in_words(n: int) -> str:
-    """Return a number of parameters as people say it.
-
-    Example:
-        >>> in_words(134_515_008), in_words(1_557_611_200), in_words(586_624), in_words(40)
-        ('135M', '1.6B', '0.6M', '40')
-    """
-    if n >= 10**9:
-        return f"{n / 1e9:.1f}B"
-    if n >= 10**7:
-        return f"{n / 1e6:.0f}M"
-    return f"{n / 1e6:.1f}M" if n >= 10**5 else str(n)

@@ -32,6 +32,20 @@ def in_bytes(n_bytes: float) -> str:
     return f"{n_bytes:.0f} B"
 
 
+def in_parameters(n: int) -> str:
+    """Return how many numbers a model holds, as models are named by it.
+
+    Example:
+        >>> in_parameters(1_557_611_200), in_parameters(134_515_008), in_parameters(586_624), in_parameters(40)
+        ('1.6B', '135M', '0.6M', '40')
+    """
+    if n >= 0.9995e9:
+        return f"{n / 1e9:.1f}B"
+    if n >= 1e7:
+        return f"{n / 1e6:.0f}M"
+    return f"{n / 1e6:.1f}M" if n >= 1e5 else f"{n}"
+
+
 def in_flops(n_flops: float) -> str:
     """Return floating-point operations.
 

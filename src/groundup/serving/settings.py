@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from groundup.configs.generation import BeamConfig, GenerationConfig
 from groundup.errors import InputError
+from groundup.planning.quantities import in_parameters
 
 if TYPE_CHECKING:
     from groundup.available import Available
@@ -19,10 +20,11 @@ def model_choices(models: "Sequence[Available]") -> list[tuple[str, str]]:
         >>> model_choices([Available(n_parameters=124_439_808, n_bytes=None, how="get 0.5 GB", **gpt2)])
         [('gpt2 · 124M · get 0.5 GB', 'gpt2')]
     """
-    return [
-        (" · ".join(part for part in (model.name, _size(model.n_parameters), model.how) if part), model.name)
-        for model in models
-    ]
+    return [(" · ".join(filter(None, (model.name, _size(model), model.how))), model.name) for model in models]
+
+
+def _size(model: "Available") -> str:
+    return "" if model.n_parameters is None else in_parameters(model.n_parameters)
 
 
 def first_choice(models: "Sequence[Available]", wanted: str = "") -> str:
@@ -90,12 +92,3 @@ def _whole(name: str, value: object) -> int:
     if not float(number).is_integer():
         raise InputError(f"expected a whole number for {name}, found {number}")
     return int(number)
-
-
-def _size(n_parameters: int | None) -> str:
-    if n_parameters is None:
-        return ""
-    for unit, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if n_parameters >= unit:
-            return f"{n_parameters / unit:.3g}{letter}"
-    return str(n_parameters)
