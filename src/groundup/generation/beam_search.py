@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from groundup.configs.generation import GenerationConfig
-from groundup.errors import InputError
 from groundup.generation.beam_reading import BeamReader
 from groundup.generation.hypotheses import Beam, Beams, Hypothesis
 from groundup.generation.prefix import Prefix
@@ -99,9 +98,7 @@ def checked_search(
         InputError: as `beam_search`, all but logits that are NaN.
     """
     if prefix is not None:
-        prefix.check(model)
-        if not config.use_cache:
-            raise InputError("expected use_cache=True with a prefix, which is a cache, found False: leave one out")
+        prefix.check(model, use_cache=config.use_cache)
     starts, n_tokens = checked_prompts(model, prompts, end_id, vocab_size)
     return starts, n_tokens, chain(config, banned, n_tokens=n_tokens)
 

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from groundup.configs.generation import GenerationConfig
-from groundup.errors import InputError
 from groundup.generation.prefix import Prefix
 from groundup.generation.processors import Processor, chain
 from groundup.generation.prompts import checked_prompts
@@ -55,9 +54,7 @@ def decode(
     """
     check_strategy(config)
     if prefix is not None:
-        prefix.check(model)
-        if not config.use_cache:
-            raise InputError("expected use_cache=True with a prefix, which is a cache, found False: leave one out")
+        prefix.check(model, use_cache=config.use_cache)
     starts, n_tokens = checked_prompts(model, prompts, end_id, vocab_size)
     process = chain(config, banned, n_tokens=n_tokens)
     return _steps(model, starts, config, process, end_id, n_tokens, is_finished, prefix) if starts else iter(())

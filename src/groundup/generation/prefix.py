@@ -62,10 +62,12 @@ class Prefix:
         self._cache = self._model.new_cache(1, 0)
         self._tokens = torch.zeros(0, dtype=torch.int64, device=self._cache.keys.device)
 
-    def check(self, model: GPT) -> None:
-        """Raise InputError unless `model` is the one that this prefix was made for."""
+    def check(self, model: GPT, *, use_cache: bool = True) -> None:
+        """Raise InputError unless `model` is the one that this prefix was made for, and may use a cache."""
         if model is not self._model:
             raise InputError("expected the model that this Prefix was made for, found another: make one for each model")
+        if not use_cache:
+            raise InputError("expected use_cache=True with a prefix, which is a cache, found False: leave one out")
 
     def begin(self, prompts: Sequence[Sequence[int]]) -> None:
         """Make ready for a call with `prompts`: what other weights have read is forgotten."""
