@@ -92,6 +92,18 @@ def test_past_the_context_the_oldest_turns_go_and_the_person_is_told(found: Pret
     assert len(session.conversation.turns) == 24  # all is kept for the person
 
 
+@pytest.mark.parametrize("anew", ["/reset", "/load {file}"])
+def test_what_was_out_of_sight_is_not_counted_in_another_conversation(found: Pretrained, tmp_path: Path, anew: str):
+    list(Session(found, SHORT).take(f"/save {tmp_path / 'c.json'}"))  # of no messages
+    session, fresh = Session(found, SHORT), Session(found, SHORT)
+    for _ in range(12):
+        list(session.take("the fox asks a question"))
+    assert session._n_forgotten
+    list(session.take(anew.format(file=tmp_path / "c.json")))
+    for line in ("Hello!", "the fox"):
+        assert list(session.take(line)) == list(fresh.take(line))
+
+
 def test_a_message_too_long_for_the_context_changes_nothing(found: Pretrained):
     session = Session(found, SHORT)
     list(session.take("Hello!"))
