@@ -120,7 +120,8 @@ def test_every_option_of_generation_is_taken(pipe: Callable[[str], None], capsys
     shown = capsys.readouterr().out.split()
     assert shown[shown.index("top_k") + 1] == "5"
     assert shown[shown.index("beam.n_beams") + 1] == "2"
-    assert shown[shown.index("temperature") + 1] == "0.2"  # its own default
+    own_defaults = {"temperature": "0.2", "top_p": "0.9", "repetition_penalty": "1.1", "max_new_tokens": "8"}
+    assert {name: shown[shown.index(name) + 1] for name in own_defaults} == own_defaults
 
 
 def test_in_a_terminal_ctrl_d_leaves(terminal: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]):
