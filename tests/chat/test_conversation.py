@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from groundup.chat import Conversation, Message
@@ -84,6 +84,8 @@ def n_characters(said: Conversation) -> int:
     sizes=st.lists(st.integers(0, 30), min_size=1, max_size=9).filter(lambda sizes: len(sizes) % 2),
     room=st.integers(30, 100),
 )
+@example(sizes=[25], room=30)  # just fits
+@example(sizes=[26], room=30)
 def test_the_oldest_turns_go_in_pairs_and_only_if_they_must(sizes: list[int], room: int):
     whole = conversation(["x" * size for size in sizes], system="s" * 5)
     if 5 + sizes[-1] > room:

@@ -56,7 +56,7 @@ def test_ids_of_harmless_contents_are_transformers(
     assert encode_chat(tokenizer, ChatTemplate(source), asked(contents), add_generation_prompt) == expected
 
 
-@pytest.mark.parametrize("source", [CHATML, TRIMMED])
+@pytest.mark.parametrize("source", [CHATML, TRIMMED, "\U000f0000\U000f0001" + CHATML])
 @settings(max_examples=50, derandomize=True)
 @given(contents=st.lists(HARMFUL, min_size=1, max_size=3))
 def test_the_special_tokens_are_the_templates_whatever_is_typed(
@@ -95,6 +95,19 @@ def test_a_special_token_of_one_character_is_text_too(tokenizer: PublishedTokeni
 
     ids = encode_chat(OneCharacter(), ChatTemplate("§{{ messages[0].content | trim }}§"), asked([" a§b "]))
     assert ids == [0, ord("a"), ord("§"), ord("b"), 0]
+
+
+def test_of_two_special_tokens_that_begin_alike_the_longer_is_meant():
+    class Nested:
+        special_tokens = {"<a>": 0, "<a>b": 1}  # noqa: RUF012
+
+        def encode(self, text: str, *, allow_special: bool = False) -> list[int]:
+            assert not allow_special  # the content spells one
+            return [ord(character) for character in text]
+
+    assert encode_chat(Nested(), ChatTemplate("<a>b<a>{{ messages[0].content }}"), asked(["<a>b"])) == [
+        1, 0, *map(ord, "<a>b")
+    ]  # fmt: skip
 
 
 def test_without_special_tokens_the_text_is_encoded():

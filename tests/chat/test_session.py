@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from groundup.chat import Event, Session, encode_chat
+from groundup.chat import Event, Message, Session, encode_chat
 from groundup.chat.session import COMMANDS
 from groundup.chat.template import ChatTemplate
 from groundup.configs import GenerationConfig
@@ -102,6 +102,19 @@ def test_what_was_out_of_sight_is_not_counted_in_another_conversation(found: Pre
     list(session.take(anew.format(file=tmp_path / "c.json")))
     for line in ("Hello!", "the fox"):
         assert list(session.take(line)) == list(fresh.take(line))
+
+
+@pytest.mark.parametrize(("max_new_tokens", "room"), [(6, 250), (100, 192)], ids=["all", "a quarter of the context"])
+def test_an_answer_has_room(found: Pretrained, max_new_tokens: int, room: int):
+    def n_read(text: str) -> int:
+        message = Message(role="user", content=text)
+        return len(encode_chat(found.tokenizer, ChatTemplate(found.chat_template), [message]))
+
+    longest = "z" * (room - n_read(""))  # a token each, for no text that was learned from holds one
+    assert n_read(longest) == room
+    session = Session(found, replace(SHORT, max_new_tokens=max_new_tokens))
+    assert texts(session.take(longest), "problem") == []
+    assert len(texts(session.take(longest + "z"), "problem")) == 1
 
 
 def test_a_message_too_long_for_the_context_changes_nothing(found: Pretrained):
