@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from rich.console import Console
 
 from groundup.cli.main import main
 from groundup.configs import DataConfig, EvaluationConfig, GPTConfig, RunConfig, TrainConfig
+from groundup.generation.stream import Step
 from groundup.training.launch import start
 
 TEXTS = {"one line": "abc" * 300, "lines": "the quick brown fox\njumps\n" * 40, "Übung": "Übung " * 200}
@@ -64,6 +66,63 @@ def test_what_is_refused_is_refused_before_anything_is_written(tmp_path: Path, c
             assert said.err.count("\n") == 1
 
 
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
+def test_a_draft_changes_no_greedy_text(options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    run = trained(tmp_path, TEXTS["lines"])
+    capsys.readouterr()
+    command = ["generate", run, "the ", "--strategy", "greedy", "--max-new-tokens", "30", *options]
+    assert main(command) == 0
+    expected = capsys.readouterr().out
+    for draft in (run, "lookup"):
+        assert main([*command, "--draft", draft, "--n-drafted", "3"]) == 0
+        assert capsys.readouterr().out == expected
+
+
+def test_a_draft_with_another_vocabulary_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    (tmp_path / "other").mkdir()
+    run, other = trained(tmp_path, TEXTS["one line"]), trained(tmp_path / "other", "abd" * 300)
+    capsys.readouterr()
+    assert main(["generate", run, "ab", "--draft", other]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "expected a draft model with the same vocabulary, found one in which id" in said.err
+    assert said.err.count("\n") == 1
+
+
+def test_the_n_best_texts_are_shown_with_their_scores(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    run = trained(tmp_path, TEXTS["one line"])
+    capsys.readouterr()
+    assert main(["generate", run, "cab", "--strategy", "beam", "--beam.n-best", "2", "--max-new-tokens", "8"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(", score -")[0] for line in lines[::2]] == ["--- 1 of 2", "--- 2 of 2"]
+    assert all(line.startswith("cab") for line in lines[1::2])
+
+
+def test_without_a_cache_the_text_is_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    run, said = trained(tmp_path, TEXTS["one line"]), []
+    for options in ([], ["--no-use-cache"], ["--json"], ["--json", "--no-use-cache"]):
+        capsys.readouterr()
+        assert main(["generate", run, "cab", "--strategy", "greedy", "--max-new-tokens", "8", *options]) == 0
+        out = capsys.readouterr().out
+        said.append("cab" + json.loads(out)["text"] + "\n" if "--json" in options else out)
+    assert len(set(said)) == 1
+
+
+def test_what_is_said_about_ctrl_c_has_a_line_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    def interrupted(*_: object, **__: object) -> Iterator[Step]:
+        yield Step(0, "abc", 0.0)
+        raise KeyboardInterrupt
+
+    run = trained(tmp_path, TEXTS["one line"])
+    capsys.readouterr()
+    monkeypatch.setattr("groundup.generation.stream", interrupted)
+    assert main(["generate", run, "c"]) == 130
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("cabc\n", "groundup: stopped\n")
+
+
 def test_without_token_files_a_prompt_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     run = trained(tmp_path, TEXTS["one line"])
     Path(run, "tokens", "tokens.json").unlink()
@@ -106,6 +165,13 @@ def test_every_line_can_be_a_prompt_and_texts_can_be_json(
         (["--file", "no such file"], "expected a UTF-8 text file, found no such file"),
         (["a", "--chat"], "expected a model taught to converse"),
         (["-"], "expected a prompt, found an empty standard input"),
+        (["--chat"], "expected what a person says with --chat, found an empty prompt"),
+        (["a", "--samples", "2", "--strategy", "greedy"], "expected --samples 1 with --strategy greedy"),
+        (["a", "--samples", "2", "--strategy", "beam"], "for several texts of a search --beam.n-best"),
+        (["a", "--draft", "lookup", "--strategy", "beam"], "with --draft, found beam: leave one out"),
+        (["a", "--draft", "lookup", "--n-drafted", "0"], "n_drafted must be at least 1, found 0"),
+        (["a", "--draft", "no such model"], "expected a model, found nothing called 'no such model'"),
+        (["a", "--n-top", "2"], "expected --json with --n-top"),
     ],
 )
 def test_what_makes_no_sense_is_one_line(

@@ -8,9 +8,10 @@ import torch
 from groundup.configs import GenerationConfig, GPTConfig
 from groundup.errors import InputError
 from groundup.generation.decode import decode
-from groundup.generation.drafts import ModelDraft, PromptLookup
+from groundup.generation.drafts import ModelDraft, PromptLookup, check_same_vocabulary
 from groundup.generation.sampling import draw, row_generators
 from groundup.models.gpt import GPT
+from groundup.tokenization.characters import CharacterTokenizer
 
 CONTEXT = 8
 SMALL = GPTConfig(vocab_size=11, context_length=CONTEXT, d_model=16, n_layers=1, n_heads=2)
@@ -101,3 +102,12 @@ def test_what_is_drafted_is_not_drawn_from_the_numbers_that_accept_it():
         assert proposal.probabilities is not None
         agreed += draw(proposal.probabilities.log(), row_generators(seed, 1)).tolist() == proposal.tokens
     assert agreed < 30  # the verifier's generator is that of `seed`
+
+
+def test_vocabularies_are_compared_spelling_by_spelling():
+    check_same_vocabulary(CharacterTokenizer("abc"), CharacterTokenizer("abc"))
+    with pytest.raises(InputError, match="found one of 2 ids, not 3"):
+        check_same_vocabulary(CharacterTokenizer("abc"), CharacterTokenizer("ab"))
+    with pytest.raises(InputError, match="found one in which id 1 is b'x', not b'b'") as raised:
+        check_same_vocabulary(CharacterTokenizer("abc"), CharacterTokenizer("axz"))
+    assert "\n" not in str(raised.value)

@@ -1,6 +1,6 @@
 """Streams: joined steps, `generate_text` and the decoded tokens are one text; characters are never split."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from groundup.configs import GenerationConfig, GPTConfig
 from groundup.configs.generation import BeamConfig
 from groundup.errors import InputError
 from groundup.generation import Step, beam_search, generate_n_best, generate_text, stream
+from groundup.generation.drafts import PromptLookup, Proposal
 from groundup.generation.prefix import Prefix
 from groundup.models.gpt import GPT
 
@@ -234,6 +235,48 @@ def test_a_prefix_changes_no_text(strategy: str):
         )
     assert prefix.n_reused == 3
     assert [*stream(model, Bytes(), "abce", config, prefix=prefix)] == [*stream(model, Bytes(), "abce", config)]
+
+
+@pytest.mark.parametrize("draft", [random_gpt(), PromptLookup()], ids=["model", "lookup"])
+@pytest.mark.parametrize("changes", [{}, {"stop": ("q", "é")}, {"banned": ("a",)}, {"n_top": 2}], ids=str)
+def test_a_draft_changes_no_greedy_text(draft: GPT | PromptLookup, changes: dict[str, Any]):
+    # float64 (random_gpt): several tokens are multiplied in other shapes than one, and rounding must decide none.
+    model, config = random_gpt(), GenerationConfig(strategy="greedy", max_new_tokens=40, **changes)
+    for n_drafted in (1, 4):
+        steps = stream(model, Bytes(), "ab", config, draft=draft, n_drafted=n_drafted, prefix=Prefix(model))
+        expected = stream(model, Bytes(), "ab", config)
+        assert [(step.token, step.text) for step in steps] == [(step.token, step.text) for step in expected]
+
+
+def test_a_draft_is_asked_and_ends_when_told():
+    asked: list[int] = []
+
+    class Counting:
+        def propose(self, ids: Sequence[int], n: int) -> Proposal:
+            asked.append(n)
+            return Proposal([])
+
+    drawn: list[Step] = []
+    for step in stream(
+        random_gpt(),
+        Bytes(),
+        "x",
+        GenerationConfig(),
+        draft=Counting(),
+        n_drafted=3,
+        is_stopped=lambda: len(drawn) == 3,
+    ):
+        drawn.append(step)
+    assert len(drawn) == 3
+    assert asked == [3, 3, 3]
+
+
+def test_what_a_draft_cannot_do_is_refused_at_once():
+    with pytest.raises(InputError, match='"greedy" with a draft, found "beam": leave one out'):
+        stream(random_gpt(), Bytes(), "x", beams(), draft=PromptLookup())
+    small = GPT(GPTConfig(vocab_size=100, context_length=16, d_model=16, n_layers=1, n_heads=2))
+    with pytest.raises(InputError, match=r"expected a draft model with the 257 ids .* found 100"):
+        stream(random_gpt(), Bytes(), "x", GenerationConfig(), draft=small)
 
 
 def test_a_stream_ends_when_told():

@@ -59,8 +59,7 @@ class GenerationConfig:
     max_new_tokens: int = 200
     """Tokens to draw after the prompt."""
     strategy: Literal["sample", "greedy", "beam"] = "sample"
-    """Draw from the distribution, take its largest entry, or search for the most likely text with several beams. Only
-    "sample" reads temperature, top_k, top_p, min_p and typical_p."""
+    """Draw each token (with temperature, top_k, top_p, min_p, typical_p), take the likeliest, or search with beams."""
     temperature: float = 1.0
     """Logits are divided by it: below 1 sharper, above 1 flatter."""
     top_k: int | None = None
@@ -70,15 +69,13 @@ class GenerationConfig:
     min_p: float | None = None
     """Keep tokens whose probability is at least this fraction of the largest one (Nguyen et al. 2024). None: all."""
     typical_p: float | None = None
-    """Keep the tokens whose surprise is nearest the expected one, the fewest whose probabilities reach this (Meister et
-    al. 2023); the most likely one may go. None: all."""
+    """Keep the tokens of most nearly expected surprise, the fewest that reach this (Meister et al. 2023). None: all."""
     repetition_penalty: float = 1.0
-    """Above 1: tokens already in the text become less likely (Keskar et al. 2019)."""
+    """Above 1: tokens already in the text become less likely (Keskar et al. 2019). 1: none does."""
     no_repeat_ngram_size: int | None = None
     """No run of this many tokens occurs twice in a text, prompt included (Paulus et al. 2018). None: any may."""
     logit_bias: tuple[tuple[int, float], ...] = ()
-    """(token id, number) pairs: the number is added to the token's logit before anything else. Numbers for one id add
-    up."""
+    """(token id, number) pairs: the numbers are added to the token's logit before anything else."""
     banned: tuple[str, ...] = ()
     """Texts that are not written, alone or behind a space: the token that would complete one is removed. Other tokens
     than the tokenizer's own for the text may still spell it, and a longer word hold it; `stop` ends at any spelling."""
@@ -93,7 +90,7 @@ class GenerationConfig:
     use_cache: bool = True
     """Keep keys and values of past tokens; the text is the same without."""
     n_top: int = 0
-    """Alternatives reported with each token."""
+    """Likeliest tokens reported at each step, with their log-probabilities."""
 
     def __post_init__(self) -> None:
         """Refuse impossible values.

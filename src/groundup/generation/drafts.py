@@ -14,6 +14,7 @@ from groundup.generation.processors import chain
 from groundup.generation.reading import evaluation_mode, next_logits
 from groundup.generation.sampling import row_generators, take
 from groundup.models.gpt import GPT
+from groundup.tokenization.base import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,27 @@ class PromptLookup:
                 if ids[start : start + length] == tail:
                     return Proposal(ids[start + length : start + length + n])
         return Proposal([])
+
+
+def check_same_vocabulary(tokenizer: Tokenizer, drafting: Tokenizer) -> None:
+    """Raise InputError unless each id spells the same in both: else a draft's tokens would mean other texts.
+
+    Example:
+        >>> from groundup.tokenization.characters import CharacterTokenizer
+        >>> check_same_vocabulary(CharacterTokenizer("abc"), CharacterTokenizer("abd"))
+        Traceback (most recent call last):
+        groundup.errors.InputError: expected a draft model with the same vocabulary, found one in which id 2 is b'd', not b'c'
+    """  # noqa: E501 - the message is shown whole
+    expected, found = tokenizer.vocab_size, drafting.vocab_size
+    if found != expected:
+        raise InputError(f"expected a draft model with the same vocabulary, found one of {found} ids, not {expected}")
+    for token in range(expected):
+        ours, theirs = tokenizer.token_bytes(token), drafting.token_bytes(token)
+        if ours != theirs:
+            raise InputError(
+                "expected a draft model with the same vocabulary, "
+                f"found one in which id {token} is {theirs!r}, not {ours!r}"
+            )
 
 
 class ModelDraft:

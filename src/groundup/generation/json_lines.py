@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 
 from groundup.configs.generation import GenerationConfig
+from groundup.generation.drafts import Draft
 from groundup.generation.prefix import Prefix
 from groundup.generation.stream import Step, generate_n_best, stream
 from groundup.models.gpt import GPT
@@ -19,6 +20,8 @@ def json_lines(
     *,
     prompt: str,
     n_samples: int = 1,
+    draft: GPT | Draft | None = None,
+    n_drafted: int = 4,
 ) -> Iterator[str]:
     """Yield one JSON object for each text drawn after `ids`, as soon as it is whole.
 
@@ -33,6 +36,11 @@ def json_lines(
         config: how to draw; text k uses config.seed + k.
         prompt: repeated in each object.
         n_samples: texts; beam search has one result, or config.beam.n_best.
+        draft: as in `stream`.
+        n_drafted: as in `stream`.
+
+    Raises:
+        InputError: as `stream`.
 
     Example:
         >>> from groundup.configs.model import GPTConfig
@@ -47,9 +55,10 @@ def json_lines(
         for text, score in generate_n_best(model, tokenizer, ids, config):
             yield _line({"prompt": prompt, "text": text, "score": score})
         return
-    prefix = Prefix(model)  # the prompt is read once for all samples
+    prefix = Prefix(model) if config.use_cache else None  # the prompt is read once for all samples
     for k in range(n_samples):
-        steps = list(stream(model, tokenizer, ids, replace(config, seed=config.seed + k), prefix=prefix))
+        drawn = replace(config, seed=config.seed + k)
+        steps = list(stream(model, tokenizer, ids, drawn, prefix=prefix, draft=draft, n_drafted=n_drafted))
         told: dict[str, object] = {
             "prompt": prompt,
             "text": "".join(step.text for step in steps),

@@ -1,5 +1,13 @@
 """Speculative decoding: a draft guesses several tokens, the model reads them at once and keeps those it agrees with.
 
+Source: Leviathan et al. 2023, algorithm 1; Chen et al. 2023.
+
+Greedy tokens are `decode`'s own, and so are those sampled with a draft that chooses (`PromptLookup`), seed for seed:
+there a token is drawn as `decode` draws it, and the proposal is kept as long as it says the same. In exact arithmetic,
+that is: several tokens are multiplied in other shapes than one, so in float32 two tokens whose logits lie within
+rounding, some 1e-5, may change places, and in a copy with rounded matrices two that lie within that rounding. A model
+that draws its drafts takes other numbers from the generator: same distribution, other tokens.
+
 Shapes: n drafted tokens, D width, V vocabulary.
 """
 
@@ -65,16 +73,9 @@ def speculate(
 ) -> Iterator[list[Draw]]:
     """Yield the steps that `decode` yields for one prompt, in fewer passes of `model` where `draft` guesses well.
 
-    Source: Leviathan et al. 2023, algorithm 1; Chen et al. 2023. A drafted token x is kept with probability
-    min(1, p(x) / q(x)), p being the model's distribution as `config` reshapes it and q the draft's; in place of the
-    first that is not, one is drawn from max(0, p - q), and after the last one from p. So tokens are distributed as
-    `decode`'s, whatever the draft proposes.
-
-    Greedy tokens are `decode`'s own, and so are those sampled with a draft that chooses (`PromptLookup`), seed for
-    seed: there a token is drawn as `decode` draws it, and the proposal is kept as long as it says the same. In exact
-    arithmetic, that is: several tokens are multiplied in other shapes than one, so in float32 two tokens whose logits
-    lie within rounding, some 1e-5, may change places, and in a copy with rounded matrices two that lie within that
-    rounding. A model that draws its drafts takes other numbers from the generator: same distribution, other tokens.
+    A drafted token x is kept with probability min(1, p(x) / q(x)), p being the model's distribution as `config`
+    reshapes it and q the draft's; in place of the first that is not, one is drawn from max(0, p - q), and after the
+    last one from p. So tokens are distributed as `decode`'s, whatever the draft proposes.
 
     Args:
         model: what predicts.

@@ -10,9 +10,11 @@ from groundup.errors import InputError
 from groundup.generation.banned import banned_sequences
 from groundup.generation.beam_search import beam_search, checked_search
 from groundup.generation.decode import decode
+from groundup.generation.drafts import Draft
 from groundup.generation.hypotheses import Hypothesis
 from groundup.generation.prefix import Prefix
 from groundup.generation.sampling import Alternatives, Draw
+from groundup.generation.speculative import speculate
 from groundup.generation.stops import StopFinder
 from groundup.models.gpt import GPT
 from groundup.tokenization.base import IncrementalDecoder, Tokenizer
@@ -48,6 +50,8 @@ def stream(
     config: GenerationConfig,
     *,
     prefix: Prefix | None = None,
+    draft: GPT | Draft | None = None,
+    n_drafted: int = 4,
     is_stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[Step]:
     """Yield what is drawn after `prompt` (a text, or its ids), token by token; joined, the texts are `generate_text`.
@@ -64,11 +68,13 @@ def stream(
         prompt: what to continue.
         config: how to draw.
         prefix: what the prompt may begin with, read before; see `Prefix`.
+        draft: a smaller model with the same vocabulary, or any `Draft`, which guesses ahead; see `speculate`.
+        n_drafted: most tokens guessed at once.
         is_stopped: asked at each step, from whatever thread; True ends the text. A search ends with its best so far.
 
     Raises:
-        InputError: what `decode` refuses, and a prompt or banned text that the tokenizer cannot encode; at once, not at
-            the first step.
+        InputError: what `decode` refuses, and a prompt or banned text that the tokenizer cannot encode; a draft for
+            strategy="beam", or one with a smaller vocabulary; at once, not at the first step.
 
     Example:
         >>> from groundup.configs.model import GPTConfig
@@ -78,7 +84,12 @@ def stream(
         >>> len("".join(step.text for step in steps)), len(steps[0].top)
         (5, 2)
     """
-    return (step for _, step in _text_steps(model, tokenizer, [prompt], config, prefix, is_stopped))
+    if draft is None:
+        return (step for _, step in _text_steps(model, tokenizer, [prompt], config, prefix, is_stopped))
+    if config.strategy == "beam":
+        raise InputError('expected strategy="sample" or "greedy" with a draft, found "beam": leave one out')
+    draw = partial(speculate, model, draft, _ids(tokenizer, prompt), n_drafted=n_drafted)
+    return (step for _, step in _drawn_steps(draw, tokenizer, 1, config, prefix, is_stopped))
 
 
 def generate_text(
@@ -148,11 +159,21 @@ def _text_steps(
     ids = [_ids(tokenizer, prompt) for prompt in prompts]
     if config.strategy == "beam":
         return _best_steps(_search(model, tokenizer, ids, config, prefix, is_stopped), tokenizer, config)
-    texts = [_Text(tokenizer, config) for _ in prompts]
-    steps = decode(
-        model,
-        ids,
-        config,
+    return _drawn_steps(partial(decode, model, ids), tokenizer, len(ids), config, prefix, is_stopped)
+
+
+def _drawn_steps(
+    draw: Callable[..., Iterator[list[Draw]]],
+    tokenizer: Tokenizer,
+    n_rows: int,
+    config: GenerationConfig,
+    prefix: Prefix | None,
+    is_stopped: Callable[[], bool],
+) -> Iterator[tuple[int, Step]]:
+    """Return the texts of what `draw` draws, which is `decode` or `speculate` with model and prompts."""
+    texts = [_Text(tokenizer, config) for _ in range(n_rows)]
+    steps = draw(
+        config=config,
         end_id=tokenizer.end_id,
         vocab_size=tokenizer.vocab_size,
         is_finished=lambda row: texts[row].stop.is_found or is_stopped(),
