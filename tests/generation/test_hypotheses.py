@@ -55,6 +55,20 @@ def test_no_waits_while_a_running_one_is_better_now():
     assert beams.is_done
 
 
+def test_a_running_one_that_is_only_as_good_is_not_waited_for():
+    beams = Beams(BeamConfig(n_beams=1, length_penalty=0.0), longest=10)
+    advance(beams, (-3.0, 0, END), (-3.0, 0, 5))
+    assert beams.is_done
+
+
+def test_never_takes_the_present_length_where_longer_ones_score_less():
+    beams = Beams(BeamConfig(n_beams=2, early_stopping="never", length_penalty=-1.0), longest=10)
+    advance(beams, (-1.0, 0, 5), (-3.0, 0, END), (-4.0, 0, 6))
+    advance(beams, (-1.2, 0, 5), (-1.4, 0, END), (-9.0, 1, 6))
+    assert [one.score for one in beams.ended] == pytest.approx([-2.8, -3.0])  # total · length, rounded
+    assert not beams.is_done  # -1.2 · 2 is better than -3; in ten tokens it would not be
+
+
 def test_all_end_at_the_longest():
     beams = Beams(BeamConfig(n_beams=2, length_penalty=0.0), longest=1)
     advance(beams, (-1.0, 0, 5), (-2.0, 0, 6), (-3.0, 0, 7))
