@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from groundup.errors import InputError
 from groundup.tokenization.bpe import ByteBPE
 from groundup.tokenization.byte_alphabet import unspell
-from groundup.tokenization.gguf import WORDS, read_gguf_tokenizer, special_spellings
+from groundup.tokenization.gguf import WORDS, bos_before, read_gguf_tokenizer, special_spellings
 from groundup.tokenization.published import PublishedTokenizer
 
 HERE = Path("x.gguf")
@@ -103,6 +103,33 @@ def sentencepiece(**changes: Any) -> dict[str, Any]:
     named = {"bos_token_id": 1, "eos_token_id": 2, "unknown_token_id": 0}
     keys = {"model": "llama", "tokens": tokens, "token_type": kinds, "scores": scores} | named | changes
     return as_read({f"tokenizer.ggml.{key}": value for key, value in keys.items()})
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, (1,)),
+        ({"add_bos_token": False}, ()),
+        ({"bos_token_id": None}, ()),
+        ({"model": "gpt2"}, ()),
+        ({"model": "gpt2", "pre": "llama-bpe"}, (1,)),
+        ({"model": "gpt2", "pre": "smollm", "add_bos_token": True}, (1,)),
+    ],
+)
+def test_the_begin_token_stands_where_the_file_says_or_llama_cpp_would(
+    changes: dict[str, Any], expected: tuple[int, ...]
+):
+    assert bos_before(sentencepiece(**changes), HERE) == expected
+
+
+def test_a_saved_tokenizer_writes_the_begin_token_in_transformers(tmp_path: Path):
+    from transformers import PreTrainedTokenizerFast
+
+    ours = read_gguf_tokenizer(sentencepiece(), HERE)
+    ours.save(tmp_path / "tokenizer.json")
+    theirs = PreTrainedTokenizerFast(tokenizer_file=str(tmp_path / "tokenizer.json"))
+    assert theirs("the thing")["input_ids"] == [1, *ours.encode("the thing")]
+    assert 1 not in ours.encode("the thing")
 
 
 def pieces_by_hand(text: str, metadata: dict[str, Any], prefix: bool) -> list[str]:

@@ -23,7 +23,7 @@ from transformers import (
 )
 
 from groundup.errors import InputError
-from groundup.tokenization import END_OF_TEXT, ByteBPE, FastTokenizer
+from groundup.tokenization import END_OF_TEXT, ByteBPE
 from groundup.weights.huggingface import load_huggingface
 
 # Float32 logits of size 6: 2e-6 was seen for GPT-2, whose Conv1D sums in another order, and 0 for the others.
@@ -205,63 +205,6 @@ def test_what_belongs_to_the_model_comes_with_it(tmp_path: Path):
     assert load_huggingface(tmp_path).chat_template == "d"
     (tmp_path / "README.md").write_text("# no header\nlicense: mit\n---\n")
     assert load_huggingface(tmp_path).licence is None
-
-
-@pytest.mark.parametrize(
-    ("generation", "tokenizer", "config", "end"),
-    [
-        (None, None, None, 259),  # the tokenizer's own <|endoftext|>
-        (260, None, 259, 260),
-        ([259, 260], None, 259, 259),
-        ([259, 260], "<|im_end|>", 259, 260),
-        ([260], END_OF_TEXT, 259, 260),
-        (None, "<|im_end|>", 259, 260),
-        (None, None, 260, 260),
-        (None, None, [260, 259], 260),
-        (99_999, None, 260, 260),  # an id that is no special token says nothing
-    ],
-)
-def test_the_end_of_text_is_what_the_files_say(
-    generation: object, tokenizer: object, config: object, end: int, tmp_path: Path
-):
-    saved(tmp_path)
-    change(tmp_path, "generation_config.json", eos_token_id=generation)
-    change(tmp_path, "tokenizer_config.json", eos_token=tokenizer)
-    change(tmp_path, "config.json", eos_token_id=config)
-    found = load_huggingface(tmp_path)
-    assert found.tokenizer.end_id == end
-    assert found.tokenizer.encode("the other thé") == byte_bpe().encode("the other thé")
-    if (generation, tokenizer) != (None, None):
-        assert found.template_tokens["eos_token"] == (END_OF_TEXT if end == 259 else "<|im_end|>")
-
-
-def test_gpt2s_pair_of_files_with_added_tokens_loads_and_another_familys_is_refused(tmp_path: Path):
-    saved(tmp_path)
-    (tmp_path / "tokenizer.json").unlink()
-    pair = ByteBPE([(b"t", b"h"), (b"th", b"e"), (b" ", b"the")], [END_OF_TEXT])
-    pair.save_gpt2_files(tmp_path / "vocab.json", tmp_path / "merges.txt")
-    assert isinstance(load_huggingface(tmp_path).tokenizer, FastTokenizer)
-    change(tmp_path, "added_tokens.json", **{"<|pad|>": 260})
-    assert load_huggingface(tmp_path).tokenizer.encode("the<|pad|>", allow_special=True) == [257, 260]
-    change(tmp_path, "added_tokens.json", **{"<|pad|>": 300})
-    refuse(tmp_path, "expected added tokens numbered from 260 in .*, found '<|pad|>' as 300")
-    change(tmp_path, "added_tokens.json", **{"<|pad|>": "260"})
-    assert "<|pad|>" not in load_huggingface(tmp_path).tokenizer.special_tokens
-    other = tmp_path / "llama"
-    saved(other, "llama")
-    (other / "tokenizer.json").unlink()
-    pair.save_gpt2_files(other / "vocab.json", other / "merges.txt")
-    refuse(other, "expected tokenizer.json in")
-
-
-def test_tokens_that_only_the_tokenizer_config_adds_are_known(tmp_path: Path):
-    saved(tmp_path)
-    pad = {"content": "<|pad|>", "special": True}
-    ByteBPE([(b"t", b"h"), (b"th", b"e")], [END_OF_TEXT]).save(tmp_path / "tokenizer.json")
-    change(
-        tmp_path, "tokenizer_config.json", added_tokens_decoder={"259": pad, "258": {"content": END_OF_TEXT}, "x": 3}
-    )
-    assert load_huggingface(tmp_path).tokenizer.special_tokens == {END_OF_TEXT: 258, "<|pad|>": 259}
 
 
 # VmHWM, not getrusage: that starts with the peak of the process which this one was forked from.

@@ -111,7 +111,7 @@ def _draft(found: "Pretrained", chosen: Generate) -> "GPT | Draft | None":
 def _ids(found: "Pretrained", prompt: str, *, is_chat: bool) -> list[int]:
     """Return the ids that the text begins with."""
     if not is_chat:
-        return found.tokenizer.encode(prompt) if prompt else found.opening()
+        return found.encode(prompt) if prompt else found.opening()
     from groundup.chat import ChatTemplate, Message, encode_chat
 
     if found.chat_template is None:

@@ -125,7 +125,7 @@ class Writer:
 def _beginning(found: Pretrained, prompt: str) -> tuple[list[int], str]:
     """Return the ids of a text to go on with, and how it is shown."""
     if prompt:
-        return found.tokenizer.encode(prompt), prompt
+        return found.encode(prompt), prompt
     ids = found.opening()
     return ids, found.tokenizer.decode(token for token in ids if token != found.tokenizer.end_id).lstrip("\n")
 

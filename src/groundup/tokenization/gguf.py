@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from groundup.errors import InputError
+from groundup.tokenization.beginning import post_processor
 from groundup.tokenization.published import PublishedTokenizer
 
 SPELLINGS = {"bos_token": "bos", "eos_token": "eos", "unk_token": "unknown", "pad_token": "padding"}
@@ -77,6 +78,8 @@ def read_gguf_tokenizer(
         "pre_tokenizer": None,
         "post_processor": None,
     } | parts
+    for token in bos_before(metadata, path):
+        document["post_processor"] = post_processor(vocabulary.tokens[token], token)
     end_token = special_spellings(metadata, path).get("eos_token", "")
     return PublishedTokenizer(json.dumps(document, ensure_ascii=False), path, end_token=end_token)
 
@@ -90,6 +93,19 @@ def special_spellings(metadata: Mapping[str, Any], path: Path) -> dict[str, str]
     vocabulary = _Vocabulary(metadata, path)
     ids = {name: vocabulary.named_id(f"{key}_token_id") for name, key in SPELLINGS.items()}
     return {name: vocabulary.tokens[token] for name, token in ids.items() if token is not None}
+
+
+def bos_before(metadata: Mapping[str, Any], path: Path) -> tuple[int, ...]:
+    """Return the begin token if it stands before every text: tokenizer.ggml.add_bos_token, or llama.cpp's default.
+
+    Raises:
+        InputError: an id that is no token, or a flag that is none.
+    """
+    vocabulary = _Vocabulary(metadata, path)
+    kind, pre = metadata.get("tokenizer.ggml.model"), metadata.get("tokenizer.ggml.pre")
+    is_first = vocabulary.flag("add_bos_token", default=kind == "llama" or pre == "llama-bpe")
+    bos = vocabulary.named_id("bos_token_id")
+    return (bos,) if is_first and bos is not None else ()
 
 
 class _Vocabulary:

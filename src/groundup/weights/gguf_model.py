@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from groundup.configs.model import GPTConfig
-from groundup.tokenization.gguf import read_gguf_tokenizer, special_spellings
+from groundup.tokenization.gguf import bos_before, read_gguf_tokenizer, special_spellings
 from groundup.weights.building import build_model
 from groundup.weights.gguf import GGUFFile, TensorInfo
 from groundup.weights.gguf_blocks import dequantize
@@ -53,13 +53,17 @@ def load_gguf(path: Path) -> Pretrained:
     config = config_of(file)
     tokenizer = read_gguf_tokenizer(file.metadata, file.path, vocab_size=config.vocab_size)
     template, licence = file.metadata.get("tokenizer.chat_template"), file.metadata.get("general.license")
+    spelled = special_spellings(file.metadata, file.path)
+    first = tokenizer.special_tokens.get(spelled.get("bos_token", ""))
     return Pretrained(
         model=build_model(config, _tensors(file, config), source=str(path)),
         tokenizer=tokenizer,
         source=str(path),
         chat_template=template if isinstance(template, str) else None,
-        template_tokens=special_spellings(file.metadata, file.path),
+        template_tokens=spelled,
         licence=licence if isinstance(licence, str) else None,
+        bos=bos_before(file.metadata, file.path),
+        opening=list if first is None else lambda: [first],
     )
 
 

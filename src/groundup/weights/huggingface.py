@@ -51,6 +51,11 @@ def load_huggingface(folder: Path) -> Pretrained:
             f"expected a tokenizer of at most {described.config.vocab_size} tokens, as the model has, found "
             f"{found.tokenizer.vocab_size} in {folder}: use the model's own tokenizer"
         )
+    if any(not 0 <= token < found.tokenizer.vocab_size for token in found.bos):
+        raise InputError(
+            f"expected a post-processor that puts tokens of the vocabulary in front of a text in {folder}, found "
+            f"{found.bos}: copy tokenizer.json again"
+        )
     return Pretrained(
         model=build_model(described.config, _parameters(wanted, files), source=str(folder)),
         tokenizer=found.tokenizer,
@@ -58,6 +63,7 @@ def load_huggingface(folder: Path) -> Pretrained:
         chat_template=found.chat_template,
         template_tokens=found.template_tokens,
         licence=_licence(folder / "README.md"),
+        bos=found.bos,
         opening=found.opening,
     )
 

@@ -23,5 +23,15 @@ class Pretrained:
     """Spellings that templates may ask for: bos_token, eos_token, pad_token, unk_token; those that exist."""
     licence: str | None = None
     """As its publisher names it. None: not said."""
+    bos: tuple[int, ...] = ()
+    """Ids that stand before every text that this model reads (Llama: its begin token). A chat template writes them."""
     opening: Callable[[], list[int]] = list
     """Ids that a text begins with where nothing is given to begin it. None of them: end_id, as decoding does."""
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of a text as this model is to read it: `bos`, then the text's own, none of them special.
+
+        Raises:
+            InputError: a text that the vocabulary cannot spell.
+        """
+        return [*self.bos, *self.tokenizer.encode(text)]

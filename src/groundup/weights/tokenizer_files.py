@@ -8,7 +8,9 @@ from typing import Any
 from groundup.errors import InputError
 from groundup.tokenization.added import with_end_token, with_special_tokens
 from groundup.tokenization.base import Tokenizer
+from groundup.tokenization.beginning import ids_before
 from groundup.tokenization.pretrained import load_tokenizer
+from groundup.tokenization.tokenizer_json import read
 from groundup.weights.json_files import read_object
 
 SPELLINGS = ("bos_token", "eos_token", "pad_token", "unk_token")
@@ -25,6 +27,8 @@ class FoundTokenizer:
     """Jinja template, or None."""
     template_tokens: dict[str, str]
     """Spellings by their name in SPELLINGS, those that exist."""
+    bos: tuple[int, ...] = ()
+    """Ids that stand before every text."""
     opening: Callable[[], list[int]] = field(default=list)
     """Ids that a text begins with: the token that the model saw at the start of every text, if there is one."""
 
@@ -33,7 +37,9 @@ def read_tokenizer(folder: Path, config: Mapping[str, Any]) -> FoundTokenizer:
     """Read tokenizer.json (or GPT-2's pair of files) and what tokenizer_config.json and others say of it.
 
     The token that ends a text is that of generation_config.json (of several, the one that tokenizer_config.json
-    names), else that of tokenizer_config.json, else that of `config`.
+    names), else that of tokenizer_config.json, else that of `config`. What stands before every text is what the
+    post-processor of tokenizer.json puts there; where it puts nothing, bos_token if tokenizer_config.json says
+    add_bos_token, as older models do.
 
     Args:
         folder: with the files.
@@ -60,8 +66,20 @@ def read_tokenizer(folder: Path, config: Mapping[str, Any]) -> FoundTokenizer:
         tokenizer = with_end_token(tokenizer, spelled["eos_token"])
     bos = tokenizer.special_tokens.get(spelled.get("bos_token", ""))
     return FoundTokenizer(
-        tokenizer, _template(folder, said), spelled, list if bos is None else lambda: [bos]
-    )  # fmt: skip
+        tokenizer=tokenizer,
+        chat_template=_template(folder, said),
+        template_tokens=spelled,
+        bos=_before(folder, said, bos),
+        opening=list if bos is None else lambda: [bos],
+    )
+
+
+def _before(folder: Path, said: Mapping[str, Any], bos: int | None) -> tuple[int, ...]:
+    """Return the ids that stand before every text."""
+    path = folder / "tokenizer.json"
+    if path.is_file() and (ids := ids_before(read(path), path)):
+        return ids
+    return () if bos is None or said.get("add_bos_token") is not True else (bos,)
 
 
 def _with_added(tokenizer: Tokenizer, folder: Path, said: Mapping[str, Any]) -> Tokenizer:
