@@ -3,6 +3,7 @@
 import ast
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from matplotlib.image import imread
 
 from groundup.configs import RunConfig, to_dict
 from groundup.recipes import RECIPES
+from groundup.weights.installed import installed_smollm2
 
 ROOT = Path(__file__).parents[2]
 DEMOS = sorted((ROOT / "sprints").glob("*/results/*.py"))
@@ -21,8 +23,15 @@ SLOW = {  # those that take more than ten seconds
     "09_train_gpt2/gradient_clipping",
     "09_train_gpt2/perplexity",
     "09_train_gpt2/training_speed",
+    "10_pretrained_generation_demo/beams",
+    "10_pretrained_generation_demo/loading",
+    "10_pretrained_generation_demo/side_by_side",
+    "10_pretrained_generation_demo/speculative",
+    "10_pretrained_generation_demo/strategies",
+    "10_pretrained_generation_demo/streaming",
 }
-NEEDS_DATA = {"08_gpt2_assembly/tokenizer"}
+NEEDS_DATA = {"08_gpt2_assembly/tokenizer", "10_pretrained_generation_demo/loading"}  # GPT-2's vocabulary
+NEEDS_MODEL = [path for path in DEMOS if path.parents[1].name == "10_pretrained_generation_demo"]
 MAX_LINES = 100
 DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 OURS = {  # what a demo imports and never writes again; nobody imports the command line
@@ -49,6 +58,8 @@ def runs_of(path: Path):
     marks = [pytest.mark.slow] if name in SLOW else []
     if name in NEEDS_DATA:
         marks.append(pytest.mark.skipif("GROUNDUP_DATA" not in os.environ, reason="GROUNDUP_DATA is not set"))
+    if path in NEEDS_MODEL:
+        marks.append(pytest.mark.skipif(installed_smollm2() is None, reason="SmolLM2 is not installed: make model"))
     return pytest.param(path, id=name, marks=marks)
 
 
@@ -82,6 +93,18 @@ def test_demo_prints_and_plots(path: Path, tmp_path: Path):
     drawn = (pixels != pixels[0]).any(-1)
     assert 0.01 < drawn.mean() < 0.99, "blank"
     assert len(np.unique(pixels[drawn], axis=0)) > 10
+
+
+@pytest.mark.parametrize("path", NEEDS_MODEL, ids=name_of)
+def test_demo_without_its_model_says_how_to_get_it(path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    monkeypatch.setattr("groundup.weights.installed.installed_smollm2", lambda: None)
+    monkeypatch.setattr("sys.argv", [str(path)])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(path), run_name="__main__")
+    assert ended.value.code == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == "expected SmolLM2 on this machine, found none: make model installs it\n"
 
 
 @pytest.mark.parametrize("path", DEMOS, ids=name_of)
