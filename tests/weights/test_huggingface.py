@@ -240,7 +240,8 @@ def test_loading_takes_the_weights_once(family: str, dtype: torch.dtype, tmp_pat
     byte_bpe().save(tmp_path / "tokenizer.json")
     ran = subprocess.run([sys.executable, "-c", PEAK, str(tmp_path)], capture_output=True, text=True, check=True)
     print(f"{family}, {dtype}: {float(ran.stdout):.3f} times the weights")  # pytest -s
-    assert 0.9 < float(ran.stdout) <= 1.3  # once, and a tensor of the file; below 0.9 nothing would have been measured
+    # 1.02 to 1.06 were seen: once, and a tensor of the file; below 0.9 nothing would have been measured
+    assert 0.9 < float(ran.stdout) <= 1.15
 
 
 @pytest.mark.slow
