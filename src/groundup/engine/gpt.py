@@ -109,9 +109,9 @@ class GPT(Module):
     ) -> None:
         super().__init__()
         _refuse_other_biases(bias, qkv_bias)
-        for name, found in zip(CHOICES, (position, norm, norm_order, activation), strict=True):
-            if found not in CHOICES[name]:
-                raise ValueError(f"GPT: {name} must be one of {', '.join(CHOICES[name])}; found {found!r}")
+        for name, choice in zip(CHOICES, (position, norm, norm_order, activation), strict=True):
+            if choice not in CHOICES[name]:
+                raise ValueError(f"GPT: {name} must be one of {', '.join(CHOICES[name])}; found {choice!r}")
         if min(sizes := (context_length, d_model, n_layers, n_heads)) < 1:
             found = "{}, {}, {} and {}".format(*sizes)
             raise ValueError(f"GPT: context_length, d_model, n_layers and n_heads must be at least 1; found {found}")

@@ -130,7 +130,7 @@ def _greedy() -> float:
     expected = [rest[: rest.index(end_id)] if end_id in rest else rest for rest in written]
     config = GenerationConfig(strategy="greedy", max_new_tokens=64)
     drawn = generate(ours.model, prompts, config, end_id=end_id)
-    return sum(one != other for one, other in zip(drawn, expected, strict=True))
+    return float(sum(one != other for one, other in zip(drawn, expected, strict=True)))
 
 
 def _perplexity() -> float:
