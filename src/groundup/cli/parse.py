@@ -52,6 +52,7 @@ def parse(cls: type[C], arguments: Sequence[str], *, program: str, default: C | 
 
 def _one_line(box: str, program: str) -> str:
     """Return tyro's message as one line: the complaint, the nearest known argument, where to read more."""
+    box = re.sub(r"\x1b\[[0-9;]*m", "", box)  # colours, where it is written for a terminal
     # Below its title the message has sections between rules, in a box, or without one where the terminal is ASCII.
     sections: list[list[str]] = [[]]
     for line in box.strip().splitlines()[1:]:
