@@ -133,6 +133,10 @@ REFUSED = {
     "heads": ({"llama.attention.head_count": 5}, "a multiple of n_heads=5"),
     "epsilon": ({"llama.attention.layer_norm_rms_epsilon": 0.0}, "a positive number"),
     "vocabulary": ({"llama.vocab_size": 7}, f"llama.vocab_size to be {N_TOKENS}"),
+    "a list of vocabularies": ({"llama.vocab_size": [7, 8]}, "llama.vocab_size to be one value"),
+    "a list of widths": ({"llama.rope.dimension_count": [8, 8]}, "llama.rope.dimension_count to be one value"),
+    "a list of experts": ({"llama.expert_count": [0, 0]}, "llama.expert_count to be one value"),
+    "a list of heads": ({"llama.attention.head_count": [4, 4]}, "a whole number from 1"),
     "tokens": ({"tokenizer.ggml.tokens": ["a"], "tokenizer.ggml.token_type": [1]}, f"{N_TOKENS} tokens"),
 }
 

@@ -205,6 +205,8 @@ def test_what_belongs_to_the_model_comes_with_it(tmp_path: Path):
     assert load_huggingface(tmp_path).chat_template == "d"
     (tmp_path / "README.md").write_text("# no header\nlicense: mit\n---\n")
     assert load_huggingface(tmp_path).licence is None
+    (tmp_path / "README.md").write_text("---" + "\n" * 65_000)  # minutes, were it searched anew from each line
+    assert load_huggingface(tmp_path).licence is None
 
 
 # VmHWM, not getrusage: that starts with the peak of the process which this one was forked from.

@@ -143,6 +143,8 @@ class _Keys:
 
     def refuse_what_is_not_done(self, config: GPTConfig) -> None:
         for key, value in self.values.items():
+            if key not in _READ and not isinstance(value, bool | int | float | str):
+                self.refuse(key[:80], "one value", "several")
             if key in _HEAD_WIDTHS:
                 if value != config.d_head:
                     self.refuse(key, f"{config.d_head}, embedding_length / head_count", value)

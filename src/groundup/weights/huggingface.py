@@ -19,7 +19,7 @@ from groundup.weights.tokenizer_files import read_tokenizer
 
 SMALL_TABLE = 1 << 26
 """Bytes that the tables of rotary positions may take whatever the file's size: of them a config.json alone decides."""
-_LICENCE = re.compile(r"\A---\s*\n(?:.*\n)*?license:[ \t]*[\"']?([\w.+-]+)")
+_LICENCE = re.compile(r"^license:[ \t]*[\"']?([\w.+-]+)", re.MULTILINE)
 
 
 def load_huggingface(folder: Path) -> Pretrained:
