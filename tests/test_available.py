@@ -32,6 +32,7 @@ def test_runs_come_last_the_newest_first_with_their_numbers_counted(tmp_path: Pa
     found = known_models(tmp_path)
     assert [model.name for model in found[: len(PUBLISHED)]] == list(PUBLISHED)
     runs = found[len(PUBLISHED) :]
+    assert {model.kind for model in runs} == {"run"}
     assert [(Path(model.name).name, model.n_parameters, model.licence) for model in runs] == [
         ("new", 43, "yours"),
         ("old", 23, "yours"),
@@ -53,6 +54,7 @@ def test_a_published_model_that_is_here_says_how_large_and_one_that_is_not_how_t
     (tmp_path / "model-2.safetensors").write_bytes(bytes(6))
     monkeypatch.setattr(available, "cached_folder", lambda hub_id: tmp_path if hub_id.endswith("/gpt2") else None)
     found = {model.name: model for model in known_models(tmp_path)}
+    assert (found["smollm2"].kind, found["gpt2"].kind) == ("chat", "text")
     assert (found["gpt2"].n_bytes, found["gpt2"].how) == (11, "")
     assert (found["gpt2-xl"].n_bytes, found["gpt2-xl"].how) == (None, "get 6.23 GB")
 

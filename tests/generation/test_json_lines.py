@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -54,6 +55,8 @@ def test_it_says_why_a_text_ended(model: GPT):
     (letter,) = TOKENIZER.encode("q")
     stopped = GenerationConfig(max_new_tokens=8, strategy="greedy", logit_bias=((letter, 100.0),), stop=("qq",))
     assert (lines(model, stopped)[0]["ended"], lines(model, stopped)[0]["text"]) == ("stop", "")
+    last = replace(stopped, max_new_tokens=2)  # the stop text is complete with the last token that is allowed
+    assert (lines(model, last)[0]["ended"], lines(model, last)[0]["text"]) == ("stop", "")
 
 
 def test_beams_have_scores(model: GPT):

@@ -75,7 +75,8 @@ def json_lines(
 def _reason(steps: Sequence[Step], tokenizer: Tokenizer, config: GenerationConfig) -> str:
     if config.stop_at_end and steps[-1].token == tokenizer.end_id:
         return "end"
-    return "length" if len(steps) == config.max_new_tokens else "stop"
+    drawn = tokenizer.decode(step.token for step in steps)
+    return "stop" if any(stop in drawn for stop in config.stop) else "length"
 
 
 def _line(told: dict[str, object]) -> str:
