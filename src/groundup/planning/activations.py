@@ -133,7 +133,7 @@ def _attention_saved(load: Load, work: Pass) -> None:
     load.add("attention", L, N * config.n_heads * FLOAT)
     # The output is the input of the last projection, but for a copy: with some positions set to
     # zero, or with heads side by side, when queries lay in memory head by head.
-    is_copied = work.is_masked or config.position == "rotary" or config.qk_norm
+    is_copied = work.is_masked or config.qk_norm
     if is_copied:
         load.add("attention", L, D * product)
     if work.is_masked:

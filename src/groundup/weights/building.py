@@ -27,6 +27,7 @@ def build_model(config: GPTConfig, tensors: Iterable[tuple[str, Tensor]], *, sou
         InputError: a parameter that is missing, comes twice, has another shape, or that this model does not have.
 
     Example:
+        >>> import torch
         >>> config = GPTConfig(vocab_size=10, context_length=8, d_model=16, n_layers=1, n_heads=2)
         >>> model = GPT(config).eval()
         >>> copy, tokens = build_model(config, model.state_dict().items(), source="a model"), torch.tensor([[1, 2]])
