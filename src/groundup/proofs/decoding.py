@@ -83,7 +83,7 @@ def _proof(part: str, reference: str, difference: Callable[[], float], bound: fl
 _COUNTED = "tokens that differ are counted"
 PROOFS = (
     _proof(
-        "speculative greedy text, a draft model: 150 tokens",
+        "greedy text with a draft model: 150 tokens",
         "transformers generate",
         _speculated(_draft_model),
         0.0,
@@ -91,7 +91,7 @@ PROOFS = (
         "transformers",
     ),
     _proof(
-        "speculative greedy text, prompt lookup: 150 tokens",
+        "greedy text, prompt lookup: 150 tokens",
         "transformers generate",
         _speculated(PromptLookup),
         0.0,
