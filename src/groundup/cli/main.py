@@ -28,7 +28,7 @@ COMMANDS: dict[str, str] = {
     "doctor": "what this machine has, and what is missing",
     "verify": "prove the parts against outside references",
 }
-TRAINING = ("demo", "plan", "train", "profile", "resume", "replay", "evaluate")
+COMPUTING = ("demo", "plan", "train", "profile", "resume", "replay", "evaluate", "generate", "chat", "studio")
 USAGE = "usage: groundup COMMAND [OPTIONS]     groundup COMMAND --help     --version     --debug (show tracebacks)"
 
 
@@ -67,11 +67,12 @@ def _dispatch(arguments: list[str]) -> int:
     name, rest = arguments[0], arguments[1:]
     if name not in COMMANDS:
         raise InputError(f"unknown command {name!r}: known are {', '.join(COMMANDS)} (groundup --help)")
-    if name in TRAINING:
+    if name in COMPUTING:
         # OpenMP threads that spin while they wait take the core from the thread they wait for as soon as anything else
         # runs on the machine: a step has been seen to take 20 times as long. Threads that never spin take 1.6 times as
         # long on a quiet machine. About a thousand turns (GNU's OpenMP) cost little in either case: 29 ms a step where
-        # default is 26 and passive 45; beside a busy neighbour 64, passive 46. Read once, when torch is imported.
+        # default is 26 and passive 45; beside a busy neighbour 64, passive 46;
+        # a token of SmolLM2 takes 38 ms with a thousand and 40 by default. Read once, when torch is imported.
         if "OMP_WAIT_POLICY" not in os.environ:
             os.environ.setdefault("GOMP_SPINCOUNT", "1000")
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
