@@ -1,0 +1,1 @@
+"""Fine-tuning: what learns in a pretrained model, adapters, and the runs that train them."""
