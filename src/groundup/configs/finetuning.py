@@ -76,7 +76,7 @@ class FreezingConfig:
     unfreeze_every: int | None = None
     """Steps until one more block learns, from the top down (Howard and Ruder 2018, ULMFiT). None: all at once."""
     layer_decay: float = 1.0
-    """Each block below the top learns at this fraction of the rate above it (discriminative rates, there too). 1: alike."""
+    """Each block below the top learns at this fraction of the rate above it (discriminative rates). 1: alike."""
 
     def __post_init__(self) -> None:
         """Refuse impossible values with an InputError that names the field."""
