@@ -34,6 +34,9 @@ class Regression:
     def n_targets(self, batch: tuple[Tensor, Tensor]) -> int:
         return batch[1].numel()
 
+    def n_tokens(self, batch: tuple[Tensor, Tensor]) -> int:
+        return self.n_targets(batch)
+
     def loss(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
         return F.mse_loss(model(batch[0]).float(), batch[1], reduction="sum")
 

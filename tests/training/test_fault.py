@@ -266,6 +266,9 @@ def test_a_batch_that_is_not_finite():
         def n_targets(self, batch: Tensor) -> int:
             return len(batch)
 
+        def n_tokens(self, batch: Tensor) -> int:
+            return self.n_targets(batch)
+
         def loss(self, model: nn.Module, batch: Tensor) -> Tensor:
             return model(batch).square().sum()
 
@@ -299,7 +302,7 @@ def test_a_norm_that_overflows(stepper: Stepper[GPT, TokenBatch], monkeypatch: p
 
 def test_what_does_not_come_again_is_said_to_be_so(stepper: Stepper[GPT, TokenBatch]):
     seen = stepper.gradient(0)
-    report = diagnose(stepper, 0, seen=type(seen)(seen.loss * math.nan, seen.norm, seen.n_targets))
+    report = diagnose(stepper, 0, seen=type(seen)(seen.loss * math.nan, seen.norm, seen.n_tokens))
     assert report.cause is not None
     assert report.cause.phase == "none"
     assert report.lines()[0] == "step 1 was not finite, and is when computed again"

@@ -104,6 +104,9 @@ class StopsAt:
     def n_targets(self, batch: object) -> int:
         return self._task.n_targets(batch)
 
+    def n_tokens(self, batch: object) -> int:
+        return self.n_targets(batch)
+
     def loss(self, model: GPT, batch: object) -> Tensor:
         self._act("loss")
         return self._task.loss(model, batch)
@@ -243,6 +246,9 @@ class Uneven:
 
     def n_targets(self, batch: tuple[int, float]) -> int:
         return batch[0]
+
+    def n_tokens(self, batch: tuple[int, float]) -> int:
+        return self.n_targets(batch)
 
     def loss(self, model: nn.Module, batch: tuple[int, float]) -> Tensor:
         zero = sum(parameter.sum() * 0 for parameter in model.parameters())

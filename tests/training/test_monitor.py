@@ -41,6 +41,9 @@ class Copying:
     def n_targets(self, batch: Tensor) -> int:
         return batch[:, 1:].numel()
 
+    def n_tokens(self, batch: Tensor) -> int:
+        return self.n_targets(batch)
+
     def loss(self, model: nn.Module, batch: Tensor) -> Tensor:
         return nn.functional.cross_entropy(model(batch[:, :-1]).flatten(0, 1), batch[:, 1:].flatten(), reduction="sum")
 

@@ -22,6 +22,9 @@ class Regression:
     def n_targets(self, batch: Pair) -> int:
         return batch[1].numel()
 
+    def n_tokens(self, batch: Pair) -> int:
+        return self.n_targets(batch)
+
     def loss(self, model: nn.Module, batch: Pair) -> Tensor:
         return F.mse_loss(model(batch[0]).float(), batch[1], reduction="sum")
 

@@ -1,6 +1,7 @@
 """A whole run: which text, which model, which training."""
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from groundup.configs.bands import Bands
 from groundup.configs.checks import at_least, between
@@ -36,6 +37,14 @@ class DataConfig:
         between(self, "validation_fraction", 0.0, 1.0, upper_open=True)
         if self.validation_fraction == 0:
             raise InputError("DataConfig.validation_fraction must be above 0: without it nothing is measured")
+
+
+class Configured(Protocol):
+    """What the config of any run has, whatever it learns: nothing inherits from this."""
+
+    @property
+    def training(self) -> TrainConfig:
+        """How it is trained."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -116,6 +116,10 @@ class LanguageModeling:
         """Return B * T."""
         return batch.targets.numel()
 
+    def n_tokens(self, batch: TokenBatch) -> int:
+        """Return B * T."""
+        return batch.inputs.numel()
+
     def loss(self, model: GPT, batch: TokenBatch) -> Tensor:
         """Return the cross-entropy summed over all targets, in nats, computed in float32 or better."""
         device = model.token_embedding.weight.device

@@ -24,6 +24,9 @@ class Task(Protocol[M, B]):
     def n_targets(self, batch: B) -> int:
         """Return how many predictions `loss` sums over; the loop divides by those of the whole step."""
 
+    def n_tokens(self, batch: B) -> int:
+        """Return how many tokens (or other inputs) a model reads for it, padding left out: for tokens per second."""
+
     def loss(self, model: M, batch: B) -> Tensor:
         """Return the loss summed, not averaged, over the targets of one micro-batch: a scalar with gradient."""
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from groundup.configs.codec import to_dict
-from groundup.configs.run import RunConfig
+from groundup.configs.run import Configured
 from groundup.errors import InputError
 from groundup.training.run_folder import Run, sealed, unsealed, write_atomically
 from groundup.training.schedules import learning_rate
@@ -20,6 +20,11 @@ Changes = Mapping[str, tuple[object, object]]
 FIXED = {
     "data": "the run's tokens are made",
     "model": "its weights are of this model",
+    "base": "its weights began as those of this model",
+    "head": "it is part of what was trained",
+    "tuning": "its checkpoints hold what learned until now",
+    "context_length": "its text is cut that way",
+    "beta": "it is part of the loss so far",
     "training.seed": "it decided the order of the text so far",
     "training.optimizer.name": "its checkpoints hold the memory of this optimizer",
 }
@@ -29,11 +34,11 @@ _OPEN = {"training.precision": "auto", "training.compute.threads": None, "traini
 _LAST_BITS = ("training.batch_size", "training.accumulation_steps", "training.device", "training.compute.")
 
 
-def find_changes(before: RunConfig, after: RunConfig) -> dict[str, tuple[object, object]]:
+def find_changes(before: Configured, after: Configured) -> dict[str, tuple[object, object]]:
     """Return every field in which two configs differ.
 
     Example:
-        >>> from groundup.configs import TrainConfig
+        >>> from groundup.configs import RunConfig, TrainConfig
         >>> find_changes(RunConfig(), RunConfig(training=TrainConfig(steps=4_000)))
         {'training.steps': (2000, 4000)}
     """
@@ -41,7 +46,7 @@ def find_changes(before: RunConfig, after: RunConfig) -> dict[str, tuple[object,
     return {path: (old[path], new[path]) for path in old if old[path] != new[path]}
 
 
-def check_changes(changes: Changes, after: RunConfig) -> None:
+def check_changes(changes: Changes, after: Configured) -> None:
     """Refuse what a run that has begun cannot change.
 
     batch_size may be traded for accumulation_steps, as when memory is short: step N begins in the text after N times
@@ -98,11 +103,11 @@ def reopens(changes: Changes) -> bool:
     return any(path in _OPEN and new == _OPEN[path] for path, (_, new) in changes.items())
 
 
-def describe_changes(changes: Changes, before: RunConfig, after: RunConfig, *, step: int) -> str:
+def describe_changes(changes: Changes, before: Configured, after: Configured, *, step: int) -> str:
     """Return one line: what changes from `step` on, and what follows for the learning rate and the results.
 
     Example:
-        >>> from groundup.configs import TrainConfig
+        >>> from groundup.configs import RunConfig, TrainConfig
         >>> before, after = RunConfig(), RunConfig(training=TrainConfig(steps=4_000, log_every=5))
         >>> describe_changes(find_changes(before, after), before, after, step=500)
         'changed at step 500: steps 2000 -> 4000, log_every 10 -> 5; the next learning rate is 0.0009767 instead of 0.0009047'

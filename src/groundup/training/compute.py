@@ -171,13 +171,13 @@ def _chosen(config: TrainConfig, model: M, task: Task[M, B], device: torch.devic
             precision = "bfloat16" if has_bfloat16 else "float32"
         return Choice(precision=precision, threads=threads, linear=linear), f"on {device.type}"
     batch = task.train_batch(0)[0]
-    n_numbers = sum(p.numel() for p in model.parameters()) * task.n_targets(batch)
+    n_numbers = sum(p.numel() for p in model.parameters()) * task.n_tokens(batch)
     if n_numbers < LITTLE_WORK:
         # A choice by the size alone: a clock would choose differently from one start to the next.
         precision = "float32" if config.precision == "auto" else config.precision
         threads = config.compute.threads or 1
         return Choice(precision=precision, threads=threads, linear=linear), "too little work for more"
-    place = _cache(config, model, task.n_targets(batch), device)
+    place = _cache(config, model, task.n_tokens(batch), device)
     if (cached := _read(place)) is not None:
         return cached, "measured before"
     config_found, gain = measured(config, model.to(device), task, batch)
@@ -197,14 +197,14 @@ def _chosen(config: TrainConfig, model: M, task: Task[M, B], device: torch.devic
     return found, "measured"
 
 
-def _cache(config: TrainConfig, model: nn.Module, n_targets: int, device: torch.device) -> Path:
+def _cache(config: TrainConfig, model: nn.Module, n_tokens: int, device: torch.device) -> Path:
     """Return where the choice for this machine, model, batch and open fields is, or would be."""
     asked = {
         "version": FORMAT_VERSION,
         "environment": environment(device),
         "model": repr(model),
-        "shapes": [[name, *p.shape] for name, p in model.named_parameters()],
-        "batch": [config.batch_size, n_targets],
+        "shapes": [[name, *p.shape, p.requires_grad] for name, p in model.named_parameters()],
+        "batch": [config.batch_size, n_tokens],
         "given": [config.precision, config.compute.threads, config.compute.linear, config.compute.compile],
     }
     digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()

@@ -129,7 +129,7 @@ def _accumulate(stepper: Stepper[M, B], batches: Any, index: int, trace: Trace) 
     stepper.optimizer.zero_grad(set_to_none=True)
     seed_step(stepper.config.seed, index, stepper.device)
     with trace.listening():  # a task that was exchanged is not compiled, so its modules are called one by one
-        loss, _ = watched.accumulate(batches)
+        loss = watched.accumulate(batches)
     trace.conclude()
     return loss.item()
 

@@ -10,6 +10,7 @@ from torch import nn
 from groundup.configs.optimizer import OptimizerConfig
 from groundup.layers.embedding import TokenEmbedding
 from groundup.layers.positions import LearnedPositions
+from groundup.training.learned import is_learned, rate_of
 from groundup.training.muon import Muon
 
 FUSED_DEVICES = {"cpu", "cuda", "mps"}
@@ -98,7 +99,8 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, An
 
     Matrices decay, the token embedding among them. Biases, norms and learned positions do not: pulling a bias or the
     scale of a norm to zero limits what the model can express, not how much it memorizes. A tied parameter comes once;
-    frozen ones, and groups without any, are left out.
+    frozen ones, and groups without any, are left out. Parameters with a rate of their own (`learned.set_rate`) are in
+    groups of their own, whose "lr_scale" it is.
 
     Example:
         >>> model = nn.Sequential(nn.Linear(3, 2), nn.LayerNorm(2))
@@ -110,13 +112,14 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, An
     positions = {
         id(p) for module in model.modules() if isinstance(module, LearnedPositions) for p in module.parameters()
     }
-    trained = [p for _, p in sorted(model.named_parameters()) if p.requires_grad]  # named_parameters drops duplicates
-    decayed = [p for p in trained if p.ndim >= 2 and id(p) not in positions]
-    chosen = {id(p) for p in decayed}
-    groups = [
-        {"params": decayed, "weight_decay": weight_decay},
-        {"params": [p for p in trained if id(p) not in chosen], "weight_decay": 0.0},
-    ]
+    trained = [p for _, p in sorted(model.named_parameters()) if is_learned(p)]  # named_parameters drops duplicates
+    decayed = {id(p) for p in trained if p.ndim >= 2 and id(p) not in positions}
+    groups: list[dict[str, Any]] = []
+    for rate in sorted({rate_of(p) for p in trained}, reverse=True):
+        alike = [p for p in trained if rate_of(p) == rate]
+        own = {} if rate == 1.0 else {"lr_scale": rate}
+        groups.append({"params": [p for p in alike if id(p) in decayed], "weight_decay": weight_decay, **own})
+        groups.append({"params": [p for p in alike if id(p) not in decayed], "weight_decay": 0.0, **own})
     return [group for group in groups if group["params"]]
 
 
@@ -141,7 +144,7 @@ def muon_groups(model: nn.Module, config: OptimizerConfig) -> list[dict[str, Any
     for group in parameter_groups(model, config.weight_decay):
         for orthogonal in (True, False):
             chosen = [p for p in group["params"] if (id(p) in hidden - tables) == orthogonal]
-            rate = 1.0 if orthogonal else config.adamw_rate
+            rate = group.get("lr_scale", 1.0) * (1.0 if orthogonal else config.adamw_rate)
             groups.append(group | {"params": chosen, "orthogonal": orthogonal, "lr_scale": rate})
     return [group for group in groups if group["params"]]
 

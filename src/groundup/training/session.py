@@ -104,8 +104,8 @@ class Session(Generic[M, B]):
             advice = [*self.monitor.observe(number, loss, norm), *self.monitor.before_update(number)]
             rate = self.stepper.update(state.step)
             advice += self.monitor.after_update(number, rate)
-            state.step, state.tokens, self.is_saved = number, state.tokens + gradient.n_targets, False
-            self.tracker.advance(number, gradient.n_targets)
+            state.step, state.tokens, self.is_saved = number, state.tokens + gradient.n_tokens, False
+            self.tracker.advance(number, gradient.n_tokens)
             if number % config.log_every == 0 or number in (1, config.steps):
                 self.tracker.record_step(
                     number,

@@ -1,6 +1,6 @@
 """Where a run stands before a session of it: whether it can be changed there, and whether all it has made is there."""
 
-from groundup.configs.run import RunConfig
+from groundup.configs.run import Configured
 from groundup.errors import InputError
 from groundup.training.changes import Changes, earlier_configs
 from groundup.training.metrics import is_as_written
@@ -9,7 +9,7 @@ from groundup.training.state import PARTS, TrainingState, read_training
 from groundup.weights.checkpoint import load_checkpoint, newest_checkpoint
 
 
-def check_place(run: Run, changes: Changes, after: RunConfig) -> int | None:
+def check_place(run: Run, changes: Changes, after: Configured) -> int | None:
     """Refuse changes to a run that is past them; return the step that it goes on from, None if that cannot be known.
 
     Args:

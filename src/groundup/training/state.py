@@ -16,6 +16,7 @@ from groundup.errors import InputError
 from groundup.training.changes import difference
 from groundup.training.early_stopping import EarlyStopping
 from groundup.training.environment import environment
+from groundup.training.learned import is_learned, learned_state
 from groundup.weights.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 FORMAT_VERSION = 1
@@ -35,7 +36,7 @@ class TrainingState:
     step: int = 0
     """Optimizer steps done."""
     tokens: int = 0
-    """Targets learned from."""
+    """Tokens learned from."""
     seconds: float = 0.0
     """Time spent."""
     evaluated_at: int = 0
@@ -61,7 +62,10 @@ def save_state(
     config: dict[str, Any],
     marked: bool = False,
 ) -> None:
-    """Write a checkpoint: model.safetensors, optimizer.safetensors, training.json with the run's `config` in it."""
+    """Write a checkpoint: model.safetensors, optimizer.safetensors, training.json with the run's `config` in it.
+
+    Of the model it holds what is learned: frozen parameters are those of the base that the config names.
+    """
     device = next(model.parameters()).device
     remembered = _optimizer_state(model, optimizer)
     training = {
@@ -79,7 +83,7 @@ def save_state(
         "environment": environment(device),
         "config": config,
     }
-    tensors = {"model": model.state_dict(), "optimizer": remembered}
+    tensors = {"model": learned_state(model), "optimizer": remembered}
     save_checkpoint(folder, tensors=tensors, documents={"training": training}, marked=marked)
 
 
@@ -109,7 +113,7 @@ def restore_state(
     training = read_training(checkpoint, folder, config=config, earlier=earlier)
     load_weights(checkpoint, folder, model)
     # A parameter that has had no gradient yet is not remembered; earlier versions did not write which are.
-    everything = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+    everything = [name for name, parameter in model.named_parameters() if is_learned(parameter)]
     wanted = set(training.get("remembered", everything))
     _load_optimizer_state(checkpoint.tensors["optimizer"], folder, model, optimizer, wanted)
     stopping.restore(training["stopping"])
@@ -153,12 +157,12 @@ def read_training(
 
 
 def load_weights(checkpoint: Checkpoint, folder: Path, model: nn.Module) -> None:
-    """Load the weights of a checkpoint into `model`.
+    """Load the weights of a checkpoint into `model`; what is frozen stays as it is.
 
     Raises:
         InputError: naming the first tensor that the model has not, or has in another shape.
     """
-    saved, wanted = checkpoint.tensors["model"], model.state_dict()
+    saved, wanted = checkpoint.tensors["model"], learned_state(model)
     for name in sorted(saved.keys() | wanted.keys()):
         here, there = (list(w[name].shape) if name in w else "none" for w in (wanted, saved))
         if here != there:
@@ -166,7 +170,7 @@ def load_weights(checkpoint: Checkpoint, folder: Path, model: nn.Module) -> None
                 f"expected {folder} to fit the model of config.json, found a checkpoint of another config: "
                 f"{name} is {there} there and {here} here; restore config.json or start a new run"
             )
-    model.load_state_dict(saved)
+    model.load_state_dict(saved, strict=False)
 
 
 def _optimizer_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ from groundup.configs.training import TrainConfig
 from groundup.tasks.task import Task
 from groundup.training.compilation import compiled
 from groundup.training.devices import arithmetic
+from groundup.training.learned import thaw
 from groundup.training.optimizers import build_optimizer
 from groundup.training.schedules import learning_rate
 from groundup.training.seeds import seed_step
@@ -27,8 +28,8 @@ class Gradient:
     """Mean over all targets of the step, still on the device."""
     norm: Tensor
     """Global norm before clipping, still on the device."""
-    n_targets: int
-    """Predictions behind the loss."""
+    n_tokens: int
+    """Tokens that the step read."""
 
 
 class Stepper(Generic[M, B]):
@@ -59,8 +60,11 @@ class Stepper(Generic[M, B]):
         """Compute and clip the gradient of step number `step`; weights and moments are untouched."""
         seed_step(self.config.seed, step, self.device)
         self.optimizer.zero_grad(set_to_none=True)
-        loss, n_targets = self.accumulate(self.task.train_batch(step))
-        return Gradient(loss, nn.utils.clip_grad_norm_(self.parameters, self.config.clip_norm), n_targets)
+        thaw(self.model, step)
+        batches = self.task.train_batch(step)
+        loss = self.accumulate(batches)
+        norm = nn.utils.clip_grad_norm_(self.parameters, self.config.clip_norm)
+        return Gradient(loss, norm, sum(self.task.n_tokens(batch) for batch in batches))
 
     def update(self, step: int) -> float:
         """Apply the gradient of step number `step`; return the learning rate it was applied with."""
@@ -70,8 +74,8 @@ class Stepper(Generic[M, B]):
         self.optimizer.step()
         return rate
 
-    def accumulate(self, batches: Sequence[B]) -> tuple[Tensor, int]:
-        """Add up the gradient of the mean loss over all targets of `batches`; return that loss and their number."""
+    def accumulate(self, batches: Sequence[B]) -> Tensor:
+        """Add up the gradient of the mean loss over all targets of `batches`; return that loss."""
         n_targets = sum(self.task.n_targets(batch) for batch in batches)
         total = torch.zeros((), device=self.device)
         for batch in batches:
@@ -79,7 +83,7 @@ class Stepper(Generic[M, B]):
                 loss = self._loss(self.model, batch)
             (loss / n_targets).backward()  # type: ignore[no-untyped-call]
             total = total + loss.detach()
-        return total / n_targets, n_targets
+        return total / n_targets
 
     @property
     def _loss(self) -> Callable[[M, B], Tensor]:

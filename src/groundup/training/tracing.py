@@ -217,6 +217,10 @@ class Watched(Generic[M, B]):
         """Return what the task returns."""
         return self._task.n_targets(batch)
 
+    def n_tokens(self, batch: B) -> int:
+        """Count as the task does."""
+        return self._task.n_tokens(batch)
+
     def loss(self, model: M, batch: B) -> Tensor:
         """Return what the task returns."""
         self._trace.begin()
