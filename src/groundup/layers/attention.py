@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from groundup.layers.blocked_attention import blocked_attention
-from groundup.layers.kv_cache import LayerCache
 from groundup.layers.masks import causal_mask, combine_masks
 from groundup.layers.normalization import RMSNorm
+from groundup.layers.virtual_tokens import LayerStore
 
 LONGEST_WIDENED = 512
 """Keys up to which training in bfloat16 on a CPU attends in float32: the backward pass of torch's bfloat16 kernel takes
@@ -234,7 +234,7 @@ class MultiHeadAttention(nn.Module):
         mask: Tensor | None = None,
         is_causal: bool = False,
         rotation: Callable[[Tensor], Tensor] | None = None,
-        cache: LayerCache | None = None,
+        cache: LayerStore | None = None,
         only: Tensor | None = None,
     ) -> Tensor:
         """Return what each position of `x` gathered: [B, T, D] -> [B, T, D].

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from groundup.configs.model import Activation
 from groundup.layers.attention import MultiHeadAttention
 from groundup.layers.feedforward import build_feed_forward
-from groundup.layers.kv_cache import LayerCache
 from groundup.layers.normalization import build_norm
+from groundup.layers.virtual_tokens import LayerStore
 
 NormOrder = Literal["pre", "post"]
 
@@ -111,7 +111,7 @@ class GPTBlock(nn.Module):
         mask: Tensor | None = None,
         is_causal: bool = True,
         rotation: Callable[[Tensor], Tensor] | None = None,
-        cache: LayerCache | None = None,
+        cache: LayerStore | None = None,
         only: Tensor | None = None,
     ) -> Tensor:
         """Return the block's output [B, T, D], or [B, 1, D] with `only`; the arguments are `MultiHeadAttention`'s."""
@@ -224,7 +224,7 @@ class DecoderBlock(nn.Module):
         *,
         mask: Tensor | None = None,
         encoded_mask: Tensor | None = None,
-        cache: LayerCache | None = None,
+        cache: LayerStore | None = None,
     ) -> Tensor:
         """Return the block's output [B, T, D].
 

@@ -1,9 +1,10 @@
 """GPT: one decoder-only Transformer for GPT-2, the Llama family and the 2017 design, by config.
 
-Shapes: B batch, T new tokens, S tokens seen (cached and new), D width, V vocabulary.
+Shapes: B batch, T new tokens, S tokens seen (cached and new), P virtual tokens before them, D width, V vocabulary.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from groundup.layers.kv_cache import KVCache
 from groundup.layers.masks import causal_mask, combine_masks
 from groundup.layers.normalization import build_norm
 from groundup.layers.positions import LearnedPositions, RotaryPositions, SinusoidalPositions
+from groundup.layers.virtual_tokens import KeysValues, LayerStore, Prefixed, Recorded, VirtualTokens
 
 INITIAL_DEVIATION = 0.02
 """Standard deviation of initial weights (Radford et al. 2018, section 4.1; GPT-2 kept it)."""
@@ -73,6 +75,7 @@ class GPT(nn.Module):
                 config.norm, config.d_model, epsilon=config.norm_epsilon, bias=config.bias, fused=fused
             )
         self.output = None if config.tie_embeddings else nn.Linear(config.d_model, config.vocab_size, bias=False)
+        self.prefix: VirtualTokens | None = None  # a module, called with this model: virtual tokens before every text
         self._initialize()
 
     def forward(self, tokens: Tensor, *, cache: KVCache | None = None, mask: Tensor | None = None) -> Tensor:
@@ -104,28 +107,63 @@ class GPT(nn.Module):
         """
         T = tokens.shape[1]
         held = 0 if cache is None else cache.longest
-        if held + T > self.config.context_length:
+        if held + T > self.context_length:
             raise InputError(
-                f"this model sees at most {self.config.context_length} tokens, found {held + T}; "
+                f"this model sees at most {self.context_length} tokens, found {held + T}; "
                 "shorten the text or use a model with a larger context_length"
             )
         offset = 0 if cache is None else cache.offset
-        x: Tensor = self.token_embedding(tokens)  # [B, T, D]
-        if self.position_embedding is not None:
-            x = self.position_embedding(x, offset)
-        rotation = None if self.rotary is None else self.rotary(T, offset)
-        x = self.dropout(x)
-        mask, is_causal = _causality(T, held + T, offset, mask, tokens.device)
-        for i, block in enumerate(self.blocks):
-            layer_cache = None if cache is None else cache.layer(i)
-            here = only if i == len(self.blocks) - 1 else None
-            if here is not None:
-                mask, is_causal = _mask_at(here, held + T, offset, mask, is_causal=is_causal), False
-            x = block(x, mask=mask, is_causal=is_causal, rotation=rotation, cache=layer_cache, only=here)
+        stores: list[LayerStore | None] = [None if cache is None else cache.layer(i) for i in range(len(self.blocks))]
+        if self.prefix is not None:
+            before = self.prefix(self)
+            stores = [Prefixed(pair, store) for pair, store in zip(before, stores, strict=True)]
+            P = before[0][0].shape[2]
+            if mask is not None:  # whatever the text may not see, it sees the virtual tokens
+                mask = F.pad(mask.expand(*mask.shape[:-1], held + T), (P, 0), value=True)
+            held, offset = P + held, P + offset
+        x = self._through(self.token_embedding(tokens), stores, held=held, offset=offset, mask=mask, only=only)
         if cache is not None:
             cache.advance(T)
         hidden: Tensor = self.final_norm(x)
         return hidden
+
+    def keys_and_values(self, embeddings: Tensor) -> list[KeysValues]:
+        """Return what each layer keeps of embeddings [1, P, D] at the first positions, with a gradient.
+
+        Example:
+            >>> model = GPT(GPTConfig(vocab_size=10, context_length=8, d_model=16, n_layers=2, n_heads=4))
+            >>> layers = model.keys_and_values(torch.zeros(1, 3, 16))
+            >>> len(layers), layers[0][0].shape
+            (2, torch.Size([1, 4, 3, 4]))
+        """
+        recorded = [Recorded() for _ in self.blocks]
+        last = torch.tensor([embeddings.shape[1] - 1], device=embeddings.device)
+        self._through(embeddings, recorded, held=0, offset=0, mask=None, only=last)  # nobody reads what comes out
+        return [layer.pair for layer in recorded]
+
+    def _through(
+        self,
+        x: Tensor,
+        stores: Sequence[LayerStore | None],
+        *,
+        held: int,
+        offset: int | Tensor,
+        mask: Tensor | None,
+        only: Tensor | None,
+    ) -> Tensor:
+        """Pass embeddings [B, T, D] through positions and blocks; `mask` counts the `held` keys of the stores."""
+        T = x.shape[1]
+        if self.position_embedding is not None:
+            x = self.position_embedding(x, offset)
+        rotation = None if self.rotary is None else self.rotary(T, offset)
+        x = self.dropout(x)
+        mask, is_causal = _causality(T, held + T, offset, mask, x.device)
+        for i, (block, store) in enumerate(zip(self.blocks, stores, strict=True)):
+            here = only if i == len(self.blocks) - 1 else None
+            if here is not None:
+                mask, is_causal = _mask_at(here, held + T, offset, mask, is_causal=is_causal), False
+            x = block(x, mask=mask, is_causal=is_causal, rotation=rotation, cache=store, only=here)
+        return x
 
     def project(self, hidden: Tensor) -> Tensor:
         """Return the logits for hidden states: [..., D] -> [..., V]; give it the last position only to save work."""
@@ -133,6 +171,11 @@ class GPT(nn.Module):
             return F.linear(hidden, self.token_embedding.weight)
         logits: Tensor = self.output(hidden)
         return logits
+
+    @property
+    def context_length(self) -> int:
+        """Most tokens of a text that it sees at once: the config's, without the virtual tokens before it."""
+        return self.config.context_length - (0 if self.prefix is None else self.prefix.n_vectors)
 
     @property
     def output_weight(self) -> Tensor:
@@ -144,7 +187,7 @@ class GPT(nn.Module):
 
         Args:
             batch_size: rows.
-            capacity: most tokens a row can hold. None: context_length.
+            capacity: most tokens of a text that a row can hold. None: context_length.
             dtype: number format. None: the model's.
         """
         weight = self.token_embedding.weight
@@ -152,7 +195,7 @@ class GPT(nn.Module):
             n_layers=self.config.n_layers,
             batch_size=batch_size,
             n_kv_heads=self.config.kv_heads,
-            capacity=self.config.context_length if capacity is None else capacity,
+            capacity=self.context_length if capacity is None else capacity,
             d_head=self.config.d_head,
             dtype=weight.dtype if dtype is None else dtype,
             device=weight.device,
