@@ -21,7 +21,7 @@ from groundup.training.devices import choose_device
 from groundup.training.preparation import build_model, prepare_data
 from groundup.training.run_folder import Best, Run
 from groundup.training.state import load_weights, read_training
-from groundup.weights.checkpoint import load_checkpoint, newest_checkpoint
+from groundup.weights.checkpoint import Checkpoint, load_checkpoint, newest_checkpoint
 from groundup.weights.manifest import verify_manifest
 
 NEEDED = ("model", "training")
@@ -68,6 +68,42 @@ def load_run(folder: Path, *, device: str = "auto", report: Callable[[str], None
     """
     run = Run.open(folder)
     config = run.read_config(RunConfig)
+    found = best_checkpoint(run, report)
+    tokenizer = load_tokenizer(run.tokenizer)
+    model = build_model(config.model, tokenizer, seed=config.training.seed)
+    load_weights(found.checkpoint, found.folder, model)
+    return LoadedRun(
+        model=model.to(choose_device(device)).eval(),
+        tokenizer=tokenizer,
+        config=config,
+        run=run,
+        step=found.step,
+        metrics=found.metrics,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """The checkpoint that a model to use is made of."""
+
+    checkpoint: Checkpoint
+    """Its weights and counters."""
+    folder: Path
+    """Where it is."""
+    step: int
+    """Optimizer steps behind it."""
+    tokens: int
+    """Tokens learned from until then."""
+    metrics: dict[str, float]
+    """Validation figures: at that step, or at the last evaluation before it."""
+
+
+def best_checkpoint(run: Run, report: Callable[[str], None] = _warn) -> Found:
+    """Load the checkpoint that is marked best, or the newest intact one; `report` is told of damaged ones.
+
+    Raises:
+        InputError: no intact checkpoint of the run's config.
+    """
     for attempts_left in (2, 1, 0):
         place, best = _choose_checkpoint(run, report)
         try:
@@ -77,15 +113,11 @@ def load_run(folder: Path, *, device: str = "auto", report: Callable[[str], None
             if place.is_dir() or not attempts_left:  # else the process that trains this run has just removed it
                 raise
     training = read_training(checkpoint, place, config=run.config, earlier=lambda: earlier_configs(run))
-    tokenizer = load_tokenizer(run.tokenizer)
-    model = build_model(config.model, tokenizer, seed=config.training.seed)
-    load_weights(checkpoint, place, model)
-    return LoadedRun(
-        model=model.to(choose_device(device)).eval(),
-        tokenizer=tokenizer,
-        config=config,
-        run=run,
+    return Found(
+        checkpoint=checkpoint,
+        folder=place,
         step=training["step"],
+        tokens=training["tokens"],
         metrics=training["metrics"] if best is None else best.metrics,
     )
 
