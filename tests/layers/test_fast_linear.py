@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from groundup.layers import fast_linear
-from groundup.layers.fast_linear import N_EXACT, BFloat16Linear, Float16Linear, RefinedLinear, TransposedLinear
+from groundup.layers.fast_linear import N_EXACT, BFloat16Linear, Float16Linear, Float32Linear, RefinedLinear
 
 SHAPES = [(96, 40), (40, 96), (64, 64)]
 
@@ -27,6 +27,16 @@ def is_packed(request, monkeypatch):
     return request.param
 
 
+@pytest.fixture(params=[True, False], ids=["packed float32", "transposed"])
+def packs_float32(request, monkeypatch):
+    """Make the layers pack float32 however small the matrix is, where oneDNN is in this torch, and never."""
+    if request.param and not torch.backends.mkldnn.is_available():
+        pytest.skip("oneDNN is not in this torch")
+    monkeypatch.setattr(fast_linear, "PACKED_FROM", 0)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2 if request.param else 1)
+    return request.param
+
+
 def parts(n_out, n_in, n_rows):
     generator = torch.Generator().manual_seed(0)
     return (torch.randn(shape, generator=generator) for shape in ((n_out, n_in), (n_out,), (1, n_rows, n_in)))
@@ -42,18 +52,39 @@ def product(x, weight, bias, then):
 @pytest.mark.parametrize("has_bias", [True, False])
 @pytest.mark.parametrize("n_rows", [1, 5])
 @pytest.mark.parametrize(("n_out", "n_in"), SHAPES)
-def test_products(n_out, n_in, n_rows, has_bias, then, processor):
+def test_float32_products(n_out, n_in, n_rows, has_bias, then, packs_float32):
     weight, bias, x = parts(n_out, n_in, n_rows)
     bias = bias if has_bias else None
-    # Of numbers up to 40: float32 sums of 96 terms; then what one rounding of the result costs in each format, half a
-    # unit in its last place, 2^-9 and 2^-12 of it, and a little for the rounded bias.
-    cases = [(TransposedLinear, lambda t: t, 2e-6, 1e-5), (BFloat16Linear, torch.Tensor.bfloat16, 2**-7, 1e-2)]
-    for make, rounded, relative, absolute in cases:
-        out = make(weight, bias, then)(x)
-        expected = product(rounded(x), rounded(weight), None if bias is None else rounded(bias), then)
-        assert out.dtype == x.dtype
-        assert out.shape == expected.shape
-        assert torch.allclose(out.double(), expected, rtol=relative, atol=absolute), make
+    layer = Float32Linear(weight, bias, then)
+    assert layer._weight.is_mkldnn == packs_float32
+    out, expected = layer(x), product(x, weight, bias, then)
+    assert out.shape == expected.shape
+    assert torch.allclose(out.double(), expected, rtol=2e-6, atol=1e-5)  # numbers up to 40, sums of 96 terms
+    rows = x.transpose(1, 2).contiguous().transpose(1, 2)  # not laid out in rows
+    assert torch.allclose(layer(rows), out, rtol=2e-6, atol=1e-5)  # as above: another kernel may sum
+
+
+@torch.no_grad()
+def test_float64_is_not_packed(packs_float32):
+    weight, bias, x = (part.double() for part in parts(64, 64, 3))
+    assert torch.allclose(Float32Linear(weight, bias)(x), F.linear(x, weight, bias))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("then", ["none", "gelu_tanh"])
+@pytest.mark.parametrize("has_bias", [True, False])
+@pytest.mark.parametrize("n_rows", [1, 5])
+@pytest.mark.parametrize(("n_out", "n_in"), SHAPES)
+def test_bfloat16_products(n_out, n_in, n_rows, has_bias, then, processor):
+    weight, bias, x = parts(n_out, n_in, n_rows)
+    bias = bias if has_bias else None
+    out = BFloat16Linear(weight, bias, then)(x)
+    rounded = torch.Tensor.bfloat16
+    expected = product(rounded(x), rounded(weight), None if bias is None else rounded(bias), then)
+    assert out.dtype == x.dtype
+    assert out.shape == expected.shape
+    # Of numbers up to 40: the result is rounded by half a unit in its last place, 2^-9 of it; a little for the bias.
+    assert torch.allclose(out.double(), expected, rtol=2**-7, atol=1e-2)
 
 
 @torch.no_grad()

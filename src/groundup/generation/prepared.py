@@ -16,9 +16,9 @@ from groundup.layers.blocks import GPTBlock
 from groundup.layers.fast_linear import (
     BFloat16Linear,
     Float16Linear,
+    Float32Linear,
     RefinedLinear,
     Then,
-    TransposedLinear,
     has_float16_packing,
 )
 from groundup.layers.feedforward import SwiGLU
@@ -34,7 +34,7 @@ FITS_CACHE = 8_000_000
 
 _Make = Callable[[Tensor, Tensor | None, Then], nn.Module]
 _LAYERS: dict[Precision, _Make] = {
-    "float32": TransposedLinear,
+    "float32": Float32Linear,
     "bfloat16": BFloat16Linear,
     "float16": Float16Linear,
 }

@@ -4,7 +4,8 @@ A product with one row is bound by the bytes of its matrix. Times for [3072, 768
 660 us as nn.Linear keeps it in float32, 420 transposed, 280 in bfloat16 packed by oneDNN, 240 in torch's float16. For
 [3072, 576] on two threads of a Zen 3, which has AVX2 alone: 620, 390, 240 (not packed), 210, and 200 in float16 packed
 by FBGEMM, which also takes 128 rows in 3.2 ms, against 5.1 as nn.Linear keeps it. torch's own float16 is for one row
-only: a prompt of 128 tokens takes GPT-2 13 s.
+only: a prompt of 128 tokens takes GPT-2 13 s. Four rows of float32 (four beams) for [50257, 768] on the Zen 3: 31 ms
+as nn.Linear keeps it, 30 transposed, 8.5 packed by oneDNN, which takes one row in 6.6, transposed 8.1.
 Shapes: N rows (any leading axes), I inputs, O outputs.
 """
 
@@ -20,30 +21,41 @@ Then = Literal["none", "gelu_tanh"]
 
 N_EXACT = 64
 """Largest logits that `RefinedLinear` computes anew."""
+PACKED_FROM = 500_000
+"""Numbers of a float32 matrix from which packing pays: 384 x 1,536 and more."""
 
 
 def _then(x: Tensor, then: Then) -> Tensor:
     return F.gelu(x, approximate="tanh") if then == "gelu_tanh" else x
 
 
-class TransposedLinear(nn.Module):
-    """The same product with the matrix kept as the CPU's library reads it fastest: along its longer side.
+class Float32Linear(nn.Module):
+    """The same product with the matrix kept as this CPU reads it fastest: packed by oneDNN, or along its longer side.
+
+    Packing pays for large matrices: a call costs 40 us more. On one thread it takes a third longer for one row.
 
     Example:
         >>> layer, x = nn.Linear(4, 8), torch.ones(2, 4)
-        >>> torch.allclose(TransposedLinear(layer.weight, layer.bias)(x), layer(x), atol=1e-6)
+        >>> torch.allclose(Float32Linear(layer.weight, layer.bias)(x), layer(x), atol=1e-6)
         True
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None, then: Then = "none") -> None:
         super().__init__()
-        self._is_wide = weight.shape[0] >= weight.shape[1] and weight.device.type == "cpu"
-        self._weight = weight.detach().t().contiguous() if self._is_wide else weight.detach()
         self._bias = None if bias is None else bias.detach()
         self._then = then
+        is_large = weight.numel() >= PACKED_FROM and torch.get_num_threads() > 1
+        self._is_packed = is_large and weight.dtype == torch.float32 and _is_packable(weight)
+        if self._is_packed:
+            self._weight = _packed(weight)
+            return
+        self._is_wide = weight.shape[0] >= weight.shape[1] and weight.device.type == "cpu"
+        self._weight = weight.detach().t().contiguous() if self._is_wide else weight.detach()
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the product [..., O] for x [..., I]."""
+        if self._is_packed:
+            return _packed_product(x, self._weight, self._bias, self._then)
         weight = self._weight.t() if not self._is_wide else self._weight  # [I, O]
         rows = x.reshape(-1, x.shape[-1])  # [N, I]
         out = rows @ weight if self._bias is None else torch.addmm(self._bias, rows, weight)
@@ -71,9 +83,9 @@ class BFloat16Linear(nn.Module):
         self._then = then
         is_fast = weight.device.type != "cpu" or has_bfloat16()
         self._is_widened = not is_fast
-        self._is_packed = weight.device.type == "cpu" and is_fast and _has_packing()
-        if self._is_packed:  # laid out for oneDNN once; else it would do so in each product
-            self._weight = torch.ops.mkldnn._reorder_linear_weight(self._weight, 128)
+        self._is_packed = is_fast and _is_packable(weight)
+        if self._is_packed:  # else it would lay them out in each product
+            self._weight = _packed(self._weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the product [..., O] for x [..., I]."""
@@ -84,9 +96,7 @@ class BFloat16Linear(nn.Module):
             return wide.bfloat16().to(x.dtype)
         if not self._is_packed:
             return _then(F.linear(rows, self._weight, self._bias), self._then).to(x.dtype)
-        name, how = ("gelu", "tanh") if self._then == "gelu_tanh" else ("none", "")
-        out: Tensor = torch.ops.mkldnn._linear_pointwise(rows, self._weight, self._bias, name, [], how)
-        return out.to(x.dtype)
+        return _packed_product(rows, self._weight, self._bias, self._then).to(x.dtype)
 
 
 class Float16Linear(nn.Module):
@@ -179,9 +189,18 @@ def has_float16_packing() -> bool:
         return False
 
 
-def _has_packing() -> bool:
+def _is_packable(weight: Tensor) -> bool:
     is_there: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    if not is_there or not hasattr(torch.ops.mkldnn, "_reorder_linear_weight"):
-        return False
-    asks = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)  # not on a processor with AVX2 alone
-    return asks is not None and bool(asks())
+    return weight.device.type == "cpu" and is_there and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
+
+
+def _packed(weight: Tensor) -> Tensor:
+    """Return `weight` laid out for oneDNN; for several rows, which one row takes as fast."""
+    packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.detach(), 128)
+    return packed
+
+
+def _packed_product(rows: Tensor, weight: Tensor, bias: Tensor | None, then: Then) -> Tensor:
+    name, how = ("gelu", "tanh") if then == "gelu_tanh" else ("none", "")
+    out: Tensor = torch.ops.mkldnn._linear_pointwise(rows, weight, bias, name, [], how)
+    return out
