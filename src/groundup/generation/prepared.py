@@ -22,6 +22,7 @@ from groundup.layers.fast_linear import (
     has_float16_packing,
 )
 from groundup.layers.feedforward import SwiGLU
+from groundup.layers.virtual_tokens import LearnedPrefix
 from groundup.models.gpt import GPT
 
 Precision = Literal["float32", "bfloat16", "float16"]
@@ -69,6 +70,9 @@ def prepare_for_inference(model: GPT, precision: Precision = "float32") -> GPT:
         )
     shared = [*model.parameters(), *model.buffers()]
     fast = copy.deepcopy(model, {id(tensor): tensor for tensor in shared}).eval()
+    if fast.prefix is not None:
+        with torch.no_grad():  # a prompt's keys and values, which each pass would compute anew
+            fast.prefix = LearnedPrefix(fast.prefix(fast)).requires_grad_(False)
     make = _LAYERS[precision]
     head = fast.output_weight
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # FBGEMM packs a matrix on one thread
