@@ -87,6 +87,12 @@ def open_model(name: str) -> "Pretrained":
         from groundup.weights.huggingface import load_huggingface
 
         return load_huggingface(place.path)
+    from groundup.finetuning.runs import is_finetuned
+
+    if is_finetuned(place.path):
+        from groundup.finetuning.tuned import open_writer
+
+        return open_writer(place.path, open_base=open_model)
     from groundup.training.trained import load_run, opening_ids
     from groundup.weights.pretrained import Pretrained
 

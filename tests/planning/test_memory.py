@@ -95,7 +95,7 @@ TRAIN = """
 import sys
 import torch
 from groundup.cli.main import main
-from groundup.planning.workbench import peak_memory
+from groundup.training.peak_memory import peak_memory
 assert main(sys.argv[1:]) == 0
 print(peak_memory(torch.device("cpu")))
 """

@@ -12,6 +12,8 @@ from groundup.errors import InputError
 COMMANDS: dict[str, str] = {
     "demo": "train a small GPT on stories, about two minutes, and let it write",
     "train": "train a recipe: groundup train shakespeare-char",
+    "finetune": "tune a pretrained model on your data: classify, text, chat, prefer",
+    "classify": "label texts with a run of finetune classify",
     "plan": "what a recipe will need: parameters, compute, memory, time",
     "resume": "go on with a run that was interrupted, or with a finished one: --training.steps",
     "checkpoints": "the checkpoints of a run; mark some to keep",
@@ -28,7 +30,10 @@ COMMANDS: dict[str, str] = {
     "doctor": "what this machine has, and what is missing",
     "verify": "prove the parts against outside references",
 }
-COMPUTING = ("demo", "plan", "train", "profile", "resume", "replay", "evaluate", "generate", "chat", "studio")
+COMPUTING = (
+    "demo", "train", "finetune", "classify", "plan", "profile", "resume",
+    "replay", "evaluate", "generate", "chat", "studio",
+)  # fmt: skip
 USAGE = "usage: groundup COMMAND [OPTIONS]     groundup COMMAND --help     --version     --debug (show tracebacks)"
 
 

@@ -1,4 +1,4 @@
-"""What `train` and `resume` say when a run has ended."""
+"""What `train`, `finetune` and `resume` say when a run has ended."""
 
 from groundup.training.loop import Outcome
 
@@ -19,4 +19,18 @@ def finish(outcome: Outcome) -> int:
         return 0
     print(f"done in {outcome.seconds:,.0f} s after {outcome.step:,} steps{early}: {figures}")
     print(f"loss curve: {outcome.run.loss_curve}\nnext: groundup generate {path}\n      groundup evaluate {path}")
+    return 0
+
+
+def finish_tuned(outcome: Outcome) -> int:
+    """Print where a fine-tuning run ended and what to do next; return the exit code, 130 after Ctrl-C."""
+    if outcome.interrupted:
+        return 130
+    path, task = outcome.run.path, outcome.run.config["task"]
+    early = f" (stopped early; best weights are of step {outcome.best_step})" if outcome.stopped_early else ""
+    print(f"done in {outcome.seconds:,.0f} s after {outcome.step:,} steps{early}: {path}")
+    base = outcome.run.config["base"]
+    use = {"classify": f'groundup classify {path} "a text"', "chat": f"groundup chat {path}"}
+    again = f"groundup report {path}" if task == "classify" else f"groundup compare {base} {path} --prompts FILE"
+    print(f"next: {use.get(task, f'groundup generate {path}')}\n      {again}")
     return 0

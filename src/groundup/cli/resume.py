@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import tyro
 
@@ -25,15 +26,32 @@ def command(arguments: list[str]) -> int:
     from groundup.training.changes import check_options  # these read the config, without torch
     from groundup.training.run_folder import Run
 
-    config, default = None, None
+    config: Any = None
+    default, is_tuned = None, False
     if arguments and not arguments[0].startswith("-"):
-        config = Run.open(Path(arguments[0])).read_config(RunConfig)
+        run = Run.open(Path(arguments[0]))
+        is_tuned = "task" in run.config
+        config = _tuning_config(run) if is_tuned else run.read_config(RunConfig)
         default = Resume(run=Path(arguments[0]), training=config.training)
     check_options(arguments)
     chosen = parse(Resume, arguments, program="groundup resume", default=default)
     if config is None:
         raise InputError(f"expected the run first: groundup resume {chosen.run} [OPTIONS]")
-    from groundup.cli.outcome import finish
+    from groundup.cli.outcome import finish, finish_tuned
+
+    config = replace(config, training=chosen.training)
+    if is_tuned:
+        from groundup.finetuning.launch import resume_finetune
+        from groundup.resolve import open_model
+
+        return finish_tuned(resume_finetune(chosen.run, open_base=open_model, config=config))
     from groundup.training.launch import resume
 
-    return finish(resume(chosen.run, config=replace(config, training=chosen.training)))
+    return finish(resume(chosen.run, config=config))
+
+
+def _tuning_config(run: Any) -> Any:  # noqa: ANN401 - of one of four kinds
+    from groundup.finetuning.runs import kind_of
+
+    kind: Any = kind_of(run)
+    return run.read_config(kind)

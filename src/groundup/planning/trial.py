@@ -130,8 +130,8 @@ def _measure_on(bench: "Workbench", startup: float, preparation: float, whole: f
     import torch
 
     from groundup.planning.machine import measure_peak
-    from groundup.planning.workbench import peak_memory
     from groundup.training.devices import arithmetic
+    from groundup.training.peak_memory import peak_memory
 
     training = bench.config.training
     warming = bench.seconds(partial(bench.step, 0)) + bench.seconds(partial(bench.step, 1))

@@ -1,7 +1,5 @@
 """A run set up in a folder, so that its steps, evaluations, samples and checkpoints can be timed one by one."""
 
-import re
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -122,24 +120,3 @@ class Workbench:
     def _evaluating(self, max_tokens: int) -> RunConfig:
         evaluation = replace(self.config.training.evaluation, max_tokens=max_tokens)
         return replace(self.config, training=replace(self.config.training, evaluation=evaluation))
-
-
-def peak_memory(device: torch.device) -> int | None:
-    """Return the most memory this process has taken: on a GPU what torch held there, else what was resident.
-
-    Linux tells it of the program that runs now; elsewhere the figure may include the program that started this one.
-    """
-    if device.type == "cuda":
-        return torch.cuda.max_memory_reserved()
-    try:
-        status = Path("/proc/self/status").read_text(encoding="utf-8")
-    except OSError:
-        status = ""
-    if found := re.search(r"VmHWM:\s+(\d+) kB", status):
-        return int(found[1]) * 1024
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else most * 1024

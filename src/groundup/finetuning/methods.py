@@ -1,0 +1,43 @@
+"""From a tuning config to a model in which the right numbers learn."""
+
+from collections.abc import Callable
+
+import torch
+
+from groundup.configs.finetuning import TuningConfig
+from groundup.finetuning.freezing import apply_freezing
+from groundup.finetuning.lora import apply_lora
+from groundup.finetuning.prompt_tuning import apply_prompt
+from groundup.models.gpt import GPT
+
+
+def apply_method(gpt: GPT, config: TuningConfig, *, encode: Callable[[str], list[int]], seed: int) -> None:
+    """Make `gpt` ready to be tuned: adapters or vectors put in, all that does not learn frozen.
+
+    Args:
+        gpt: the pretrained model, changed in place.
+        config: what learns.
+        encode: from text to ids, for a prompt that begins as words.
+        seed: decides what is drawn for new parameters.
+
+    Raises:
+        InputError: targets, ranks, vectors or blocks that the model has not room for.
+
+    Example:
+        >>> from groundup.configs.model import GPTConfig
+        >>> from groundup.training.learned import n_learned
+        >>> gpt = GPT(GPTConfig(vocab_size=8, context_length=64, d_model=16, n_layers=2, n_heads=2))
+        >>> apply_method(gpt, TuningConfig(method="lora"), encode=lambda text: [], seed=0)
+        >>> n_learned(gpt), gpt.n_parameters()  # 2 blocks of 4 layers, with A [8, 16] and B [16, 8]
+        (2048, 9760)
+    """
+    if config.method in ("full", "last"):
+        apply_freezing(gpt, config.freezing, only_last=config.method == "last")
+        return
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if config.method == "lora":
+            apply_lora(gpt, config.lora)
+            return
+    kind = "prompt" if config.method == "prompt" else "prefix"
+    apply_prompt(gpt, config.prompt, kind=kind, ids=encode(config.prompt.text), seed=seed)

@@ -1,0 +1,66 @@
+"""Fine-tuning runs on disk: which kind a folder holds, and which base it was begun with."""
+
+import json
+from pathlib import Path
+
+from groundup.configs.finetune_runs import ChatConfig, ClassifyConfig, PreferConfig, TextConfig
+from groundup.errors import InputError
+from groundup.finetuning.peft_files import base_fingerprint
+from groundup.models.gpt import GPT
+from groundup.training.run_folder import Run, write_atomically
+
+FinetuneConfig = ClassifyConfig | TextConfig | ChatConfig | PreferConfig
+"""The config of any fine-tuning run."""
+KINDS: dict[str, type[FinetuneConfig]] = {
+    "classify": ClassifyConfig,
+    "text": TextConfig,
+    "chat": ChatConfig,
+    "prefer": PreferConfig,
+}
+"""By their field `task`."""
+
+
+def kind_of(run: Run) -> type[FinetuneConfig] | None:
+    """Return the kind of config that a run has; None: `groundup train` began it.
+
+    Raises:
+        InputError: a task that this version does not know.
+    """
+    task = run.config.get("task")
+    if task is None:
+        return None
+    if task not in KINDS:
+        raise InputError(
+            f"expected {run.path / 'config.json'} to name a task, {', '.join(KINDS)}, found {task!r}: "
+            "it is of another version"
+        )
+    return KINDS[task]
+
+
+def is_finetuned(path: Path) -> bool:
+    """Tell whether a folder holds a fine-tuning run."""
+    try:
+        return kind_of(Run.open(path)) is not None
+    except InputError:
+        return False
+
+
+def check_base(run: Run, gpt: GPT, name: str) -> None:
+    """Write down in base.json which model a run begins with; later, refuse another one.
+
+    Raises:
+        InputError: the weights that `name` gives now are not those that the run began with.
+    """
+    path, found = run.path / "base.json", base_fingerprint(gpt)
+    try:
+        told = json.loads(path.read_text(encoding="utf-8")).get("fingerprint")
+    except FileNotFoundError:
+        write_atomically(path, json.dumps({"name": name, "fingerprint": found}, indent=2) + "\n")
+        return
+    except (OSError, ValueError, AttributeError):
+        raise InputError(f"expected {path} as it was written, found something else: restore it from a copy") from None
+    if told != found:
+        raise InputError(
+            f"expected {name} to be the model that {run.path} began with, found other weights: put that model back, "
+            "its tuning fits no other"
+        )
