@@ -2,7 +2,7 @@
 
 import torch
 
-from groundup.layers.masks import causal_mask, combine_masks, document_mask, padding_mask
+from groundup.layers.masks import causal_mask, combine_masks, document_mask, padding_mask, segment_mask
 
 
 def test_causal_mask_is_the_lower_triangle():
@@ -51,3 +51,11 @@ def test_a_document_sees_itself_only():
     for row, numbers in enumerate(document):
         expected = [[a == b for b in numbers] for a in numbers]
         assert mask[row, 0].tolist() == expected
+
+
+def test_a_segment_sees_itself_only_whatever_its_number():
+    segments = torch.tensor([[7, 7, 0, 0, 7], [1, 2, 3, 3, 3]])
+    mask = segment_mask(segments)
+    assert mask.shape == (2, 1, 5, 5)
+    for row, numbers in enumerate(segments.tolist()):
+        assert mask[row, 0].tolist() == [[a == b for b in numbers] for a in numbers]

@@ -45,6 +45,19 @@ def padding_mask(lengths: Tensor, S: int) -> Tensor:
     return torch.arange(S, device=lengths.device) < lengths[:, None, None, None]
 
 
+def segment_mask(segments: Tensor) -> Tensor:
+    """Return the mask [B, 1, T, T] that keeps attention inside a segment: positions with the same number.
+
+    Args:
+        segments: what each position belongs to, in any numbers [B, T].
+
+    Example:
+        >>> segment_mask(torch.tensor([[1, 2, 2]])).int()[0, 0].tolist()
+        [[1, 0, 0], [0, 1, 1], [0, 1, 1]]
+    """
+    return (segments[:, :, None] == segments[:, None, :])[:, None]  # [B, 1, T, T]
+
+
 def document_mask(tokens: Tensor, end_id: int) -> Tensor:
     """Return the mask [B, 1, T, T] that keeps attention inside a document: each begins with the token `end_id`.
 
@@ -59,8 +72,7 @@ def document_mask(tokens: Tensor, end_id: int) -> Tensor:
         >>> document_mask(torch.tensor([[5, 0, 7]]), end_id=0).int()[0, 0].tolist()
         [[1, 0, 0], [0, 1, 1], [0, 1, 1]]
     """
-    document = (tokens == end_id).cumsum(1)  # [B, T]: how many documents have begun
-    return (document[:, :, None] == document[:, None, :])[:, None]  # [B, 1, T, T]
+    return segment_mask((tokens == end_id).cumsum(1))  # numbered by how many documents have begun
 
 
 def combine_masks(*masks: Tensor | None) -> Tensor | None:
