@@ -28,7 +28,7 @@ class LowRank(nn.Module):
     def __init__(self, linear: nn.Module, config: LoRAConfig) -> None:
         super().__init__()
         self.config = config
-        n_in, n_out = _sizes(linear)
+        n_in, n_out = sizes_of(linear)
         like = _like(linear)
         self.A = nn.Parameter(like.new_empty(config.rank, n_in))
         self.B = nn.Parameter(like.new_zeros(n_out, config.rank))
@@ -37,7 +37,7 @@ class LowRank(nn.Module):
         if config.b_rate != 1:
             set_rate(self.B, config.b_rate)
         if config.dora:
-            self.magnitude = nn.Parameter(_lengths(self.moved(_weight(linear))))
+            self.magnitude = nn.Parameter(row_lengths(self.moved(weight_of(linear))))
 
     @torch.no_grad()
     def moved(self, weight: Tensor) -> Tensor:
@@ -48,7 +48,7 @@ class LowRank(nn.Module):
     def merged(self, weight: Tensor) -> Tensor:
         """Return the one matrix [O, I] that does what the base's W and this adapter do together."""
         moved = self.moved(weight)
-        return moved if self.magnitude is None else moved.mul_((self.magnitude / _lengths(moved))[:, None])
+        return moved if self.magnitude is None else moved.mul_((self.magnitude / row_lengths(moved))[:, None])
 
 
 class LoRALinear(nn.Module):
@@ -80,7 +80,7 @@ class LoRALinear(nn.Module):
 
     def __init__(self, linear: nn.Module, config: LoRAConfig, name: str = "default") -> None:
         super().__init__()
-        self.in_features, self.out_features = _sizes(linear)
+        self.in_features, self.out_features = sizes_of(linear)
         self.linear = linear
         self.adapters = nn.ModuleDict()
         self.active: str | None = None
@@ -129,7 +129,7 @@ class LoRALinear(nn.Module):
         Raises:
             InputError: the layer keeps its weight in another form.
         """
-        return _weight(self.linear) if self._kept is None else self._kept
+        return weight_of(self.linear) if self._kept is None else self._kept
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the layer's output [..., O] for x [..., I]."""
@@ -154,7 +154,7 @@ class LoRALinear(nn.Module):
 
         In this form an unchanged length, a factor of exactly 1, leaves the bits of `out`.
         """
-        factor = (magnitude / _lengths(adapter.moved(self.base_weight))).to(out.dtype)  # [O]
+        factor = (magnitude / row_lengths(adapter.moved(self.base_weight))).to(out.dtype)  # [O]
         bias = getattr(self.linear, "bias", None)
         return out * factor if bias is None else torch.addcmul(bias.to(out.dtype) * (1 - factor), out, factor)
 
@@ -168,7 +168,7 @@ class LoRALinear(nn.Module):
         adapter = self.adapter
         if adapter is None or self.is_merged:
             return
-        weight = _weight(self.linear)
+        weight = weight_of(self.linear)
         kept = weight.detach().clone()
         weight.copy_(adapter.merged(kept))
         self._kept = kept
@@ -177,13 +177,13 @@ class LoRALinear(nn.Module):
     def unmerge(self) -> None:
         """Restore the bits of the base's weight; nothing, where they are there."""
         if self._kept is not None:
-            _weight(self.linear).copy_(self._kept)
+            weight_of(self.linear).copy_(self._kept)
             self._kept = None
 
 
 def refuse_rank(linear: nn.Module, config: LoRAConfig, name: str) -> None:
     """Raise InputError for a rank larger than the layer: it could not say more than the layer's own weight."""
-    n_in, n_out = _sizes(linear)
+    n_in, n_out = sizes_of(linear)
     if config.rank > min(n_in, n_out):
         raise InputError(
             f"expected a rank of at most {min(n_in, n_out)} for {name}, which maps {n_in} to {n_out} numbers, "
@@ -191,8 +191,19 @@ def refuse_rank(linear: nn.Module, config: LoRAConfig, name: str) -> None:
         )
 
 
-def _sizes(linear: nn.Module) -> tuple[int, int]:
-    """Return (I, O)."""
+def row_lengths(weight: Tensor) -> Tensor:
+    """Return the length of each row of W [O, I]: [O], never quite 0, so that a row of zeros can be divided by it.
+
+    Example:
+        >>> row_lengths(torch.tensor([[3.0, 4.0]])).item()
+        5.0
+    """
+    lengths: Tensor = torch.linalg.vector_norm(weight.detach(), dim=1)
+    return lengths.clamp_min_(torch.finfo(lengths.dtype).tiny)
+
+
+def sizes_of(linear: nn.Module) -> tuple[int, int]:
+    """Return (I, O) of a linear layer."""
     n_in, n_out = linear.in_features, linear.out_features
     assert isinstance(n_in, int)
     assert isinstance(n_out, int)
@@ -208,13 +219,12 @@ def _like(linear: nn.Module) -> Tensor:
     return torch.empty(0, device=device)
 
 
-def _lengths(weight: Tensor) -> Tensor:
-    """Return the length of each row, [O]; never quite 0, so that a row of zeros can be divided by it."""
-    lengths: Tensor = torch.linalg.vector_norm(weight.detach(), dim=1)
-    return lengths.clamp_min_(torch.finfo(lengths.dtype).tiny)
+def weight_of(linear: nn.Module) -> Tensor:
+    """Return the weight [O, I] of a linear layer.
 
-
-def _weight(linear: nn.Module) -> Tensor:
+    Raises:
+        InputError: the layer keeps its weight in another form than floating point.
+    """
     weight = getattr(linear, "weight", None)
     if not isinstance(weight, Tensor) or not weight.is_floating_point():
         kind = type(linear).__name__
