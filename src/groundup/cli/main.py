@@ -14,6 +14,8 @@ COMMANDS: dict[str, str] = {
     "train": "train a recipe: groundup train shakespeare-char",
     "finetune": "tune a pretrained model on your data: classify, text, chat, prefer",
     "classify": "label texts with a run of finetune classify",
+    "compare": "a tuned model beside its base: what was learned, what was forgotten",
+    "report": "runs side by side: quality, parameters, memory, time",
     "plan": "what a recipe will need: parameters, compute, memory, time",
     "resume": "go on with a run that was interrupted, or with a finished one: --training.steps",
     "checkpoints": "the checkpoints of a run; mark some to keep",
@@ -31,7 +33,7 @@ COMMANDS: dict[str, str] = {
     "verify": "prove the parts against outside references",
 }
 COMPUTING = (
-    "demo", "train", "finetune", "classify", "plan", "profile", "resume",
+    "demo", "train", "finetune", "classify", "compare", "plan", "profile", "resume",
     "replay", "evaluate", "generate", "chat", "studio",
 )  # fmt: skip
 USAGE = "usage: groundup COMMAND [OPTIONS]     groundup COMMAND --help     --version     --debug (show tracebacks)"

@@ -1,4 +1,4 @@
-"""How varied drawn texts are: the share of n-grams that are different, and how much of a text says again what it said."""
+"""How varied drawn texts are: the share of n-grams that are different, and the share that a text repeats."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,7 +17,7 @@ def words(text: str) -> list[str]:
 
 
 def distinct_n(texts: Iterable[Sequence[str]], n: int) -> float | None:
-    """Return the distinct n-grams of all texts together, divided by all their n-grams (Li et al. 2016, section 5).
+    """Return the distinct n-grams of all texts together, divided by all their n-grams (Li et al. 2016).
 
     Li et al. divide by the words instead, which for n = 1 is the same. An n-gram does not reach from one text into the
     next. The longer the texts, the lower the share: compare texts of about the same length.
@@ -43,8 +43,8 @@ def distinct_n(texts: Iterable[Sequence[str]], n: int) -> float | None:
 def repeated_share(texts: Iterable[Sequence[str]], n: int = 4) -> float | None:
     """Return the share of n-grams that their own text has had before, the mean over the texts.
 
-    That is seq-rep-n (Welleck et al. 2020, Neural text generation with unlikelihood training, equation 10): about 0 for
-    people's texts, near 1 for a model that is caught in a loop.
+    That is seq-rep-n (Welleck et al. 2020, Neural text generation with unlikelihood training): about 0 for people's
+    texts, near 1 for a model that is caught in a loop.
 
     Args:
         texts: the units of each, as `words` returns them. Those with fewer than n units are left out.
