@@ -81,8 +81,10 @@ def _reply(found: dict[str, Any], name: str, given: Chat, place: str) -> tuple[C
     reply, where = found.get(name), f"{name} of {place}"
     if reply is None:
         raise InputError(f'expected "{name}" in {place}, found {list(found)!r:.60}: add it, or remove the line')
-    if isinstance(reply, list) and len(reply) == 1:
-        reply = reply[0].get("content") if isinstance(reply[0], dict) else None
+    if isinstance(reply, list) and len(reply) == 1:  # the reply alone: out of turn as a conversation
+        [message] = reply
+        if isinstance(message, dict) and message.get("role") == "assistant":
+            reply = message.get("content")
     if isinstance(reply, str):
         if not reply.strip():
             raise InputError(f"expected a reply as {where}, found an empty text: fill or remove it")
