@@ -7,7 +7,7 @@ from torch import nn
 from groundup.configs.finetuning import LoRAConfig
 from groundup.errors import InputError
 from groundup.finetuning.lora_linear import LoRALinear as LoRALinear
-from groundup.finetuning.lora_linear import refuse_rank
+from groundup.finetuning.lora_linear import refuse_name, refuse_rank
 
 
 def apply_lora(model: nn.Module, config: LoRAConfig, name: str = "default") -> list[str]:
@@ -48,8 +48,7 @@ def add_adapters(model: nn.Module, configs: Mapping[str, LoRAConfig], name: str)
     Raises:
         InputError: as `apply_lora` says.
     """
-    if any(name in layer.adapters for layer in lora_layers(model).values()):
-        raise InputError(f"expected a new name for an adapter, found {name!r} on this model already: name it otherwise")
+    refuse_name(name, (taken for layer in lora_layers(model).values() for taken in layer.adapters))
     layers = linear_layers(model)
     for path, config in configs.items():
         refuse_rank(layers[path], config, path)

@@ -4,6 +4,7 @@ Shapes: N rows (any leading axes), I inputs, O outputs, r rank.
 """
 
 import math
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -94,8 +95,7 @@ class LoRALinear(nn.Module):
             InputError: a rank larger than the layer; a name that is taken or cannot be one.
         """
         refuse_rank(self.linear, config, "this layer")
-        if name in self.adapters or not name or "." in name or hasattr(nn.ModuleDict(), name):
-            raise InputError(f"expected a new name without dots for an adapter, found {name!r}: name it differently")
+        refuse_name(name, self.adapters)
         self.unmerge()
         self.adapters[name] = LowRank(self.linear, config).train(self.training)
         self.active = name
@@ -189,6 +189,12 @@ def refuse_rank(linear: nn.Module, config: LoRAConfig, name: str) -> None:
             f"expected a rank of at most {min(n_in, n_out)} for {name}, which maps {n_in} to {n_out} numbers, "
             f"found {config.rank}"
         )
+
+
+def refuse_name(name: str, taken: Iterable[str]) -> None:
+    """Raise InputError unless `name` can be that of one more adapter: it becomes a part of its parameters' names."""
+    if name in set(taken) or not name or "." in name or hasattr(nn.ModuleDict(), name):
+        raise InputError(f"expected a new name without dots for an adapter, found {name!r}: name it differently")
 
 
 def row_lengths(weight: Tensor) -> Tensor:
