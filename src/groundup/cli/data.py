@@ -1,11 +1,16 @@
-"""`groundup data [NAME]`: the corpora, where they were found, and how one begins."""
+"""`groundup data [NAME]`: the corpora, plain and labelled, where they were found, and how one begins."""
 
 from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
 
 import tyro
 
 from groundup.cli.parse import parse
 from groundup.configs.checks import at_least
+
+if TYPE_CHECKING:
+    from groundup.data.corpora import CorpusInfo
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,7 +18,7 @@ class Data:
     """List the corpora, or show how one begins."""
 
     corpus: tyro.conf.Positional[str | None] = None
-    """A corpus by name, or a text file or folder of yours. None: list them all."""
+    """A corpus by name, plain or labelled, or a text file or folder of yours. None: list them all."""
     characters: int = 500
     """How much of it to show."""
 
@@ -26,11 +31,24 @@ def command(arguments: list[str]) -> int:
     """Print the list, or the first characters of one corpus."""
     chosen = parse(Data, arguments, program="groundup data")
     from groundup.data.corpora import find_corpus, list_corpora, preview
+    from groundup.data.labelled_corpora import LABELLED, read_part
 
+    if chosen.corpus in LABELLED:
+        rows = read_part(LABELLED[chosen.corpus], 0)
+        lines = (f"{label}\t{text}" for label, text in zip(rows.labels, rows.texts, strict=True))
+        print("\n".join(islice(lines, chosen.characters))[: chosen.characters])
+        return 0
     if chosen.corpus is not None:
         print(preview(find_corpus(chosen.corpus), chosen.characters))
         return 0
     for corpus in list_corpora():
-        print(f"{corpus.name:<14}{corpus.description}\n{'':14}{corpus.licence}; {corpus.source}\n{'':14}{corpus.found}")
-    print("\nany text file or folder of yours: groundup train shakespeare-char --data.corpus PATH")
+        _list(corpus, corpus.found)
+    print("\nany text file or folder of yours: groundup train shakespeare-char --data.corpus PATH\n\nlabelled texts:")
+    for labelled in LABELLED.values():
+        _list(labelled.info, labelled.found)
+    print("\nany .csv, .tsv or .jsonl file of yours: groundup finetune classify --data.file PATH")
     return 0
+
+
+def _list(corpus: "CorpusInfo", found: str) -> None:
+    print(f"{corpus.name:<14}{corpus.description}\n{'':14}{corpus.licence}; {corpus.source}\n{'':14}{found}")
