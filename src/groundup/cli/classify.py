@@ -78,13 +78,13 @@ def _measure(tuned: "Tuned", chosen: Classify) -> int:
     """Print what the classifier makes of a labelled file."""
     from rich.console import Console
 
-    from groundup.data.labelled import read_labelled
+    from groundup.configs.finetune_runs import LabelledConfig
+    from groundup.data.labelled import read_more
     from groundup.finetuning.results import test_classifier
 
     assert chosen.file is not None
-    test = read_labelled(
-        chosen.file, text_column=chosen.text_column, label_column=chosen.label_column, names=tuned.labels
-    )
+    told = LabelledConfig(file=chosen.file, text_column=chosen.text_column, label_column=chosen.label_column)
+    test = read_more(told, tuned.labels)
     if chosen.out is not None:
         try:
             chosen.out.mkdir(parents=True)

@@ -104,6 +104,15 @@ def load_labelled(config: LabelledConfig) -> LabelledSplits:
     )
 
 
+def read_more(config: LabelledConfig, names: tuple[str, ...]) -> Labelled:
+    """Return all texts of config.file, to be measured with labels that are known already.
+
+    Raises:
+        InputError: what cannot be read, or a label that is not one of `names`.
+    """
+    return _indexed(_read(config.file, 0, config, []), names, config.file)
+
+
 def _read(given: str, part: int, config: LabelledConfig, notes: list[str]) -> LabelledRows:
     if given in LABELLED:
         rows = read_part(LABELLED[given], part)

@@ -8,7 +8,8 @@ import torch
 from rich.console import Console
 
 from groundup.errors import InputError
-from groundup.finetuning.preparation import prepare_classification, prepare_text
+from groundup.finetuning.preparation import prepare_classification
+from groundup.finetuning.preparation_texts import prepare_chat, prepare_preference, prepare_text
 from groundup.finetuning.results import write_results
 from groundup.finetuning.runs import FinetuneConfig, check_base, kind_of
 from groundup.training.lifecycle import Ready, begin, go_on
@@ -21,6 +22,8 @@ OpenBase = Callable[[str], Pretrained]
 PREPARE: dict[str, Any] = {
     "classify": prepare_classification,
     "text": prepare_text,
+    "chat": prepare_chat,
+    "prefer": prepare_preference,
 }
 """By task: what makes model and task of its config."""
 

@@ -34,10 +34,9 @@ def apply_method(gpt: GPT, config: TuningConfig, *, encode: Callable[[str], list
     if config.method in ("full", "last"):
         apply_freezing(gpt, config.freezing, only_last=config.method == "last")
         return
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        if config.method == "lora":
+    if config.method == "lora":
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
             apply_lora(gpt, config.lora)
-            return
-    kind = "prompt" if config.method == "prompt" else "prefix"
-    apply_prompt(gpt, config.prompt, kind=kind, ids=encode(config.prompt.text), seed=seed)
+        return
+    apply_prompt(gpt, config.prompt, kind=config.method, ids=encode(config.prompt.text), seed=seed)

@@ -1,4 +1,4 @@
-"""From the config of a fine-tuning run to its model and task: the base with what learns in it, and what it learns."""
+"""From the config of a run that learns to label texts to its model and task; and what every task needs of a base."""
 
 import hashlib
 import json
@@ -7,17 +7,13 @@ from typing import Any
 
 import torch
 
-from groundup.configs.finetune_runs import ClassifyConfig, TextConfig
+from groundup.configs.finetune_runs import ClassifyConfig
 from groundup.configs.finetuning import TuningConfig
-from groundup.data.corpora import find_corpus
 from groundup.data.labelled import LabelledSplits, load_labelled
-from groundup.data.tokens import TokenFile, open_tokens, prepare_tokens
 from groundup.errors import InputError
 from groundup.finetuning.methods import apply_method
 from groundup.models.classifier import Classifier
-from groundup.models.gpt import GPT
 from groundup.tasks.classification import Classification, TextBatch
-from groundup.tasks.language_modeling import LanguageModeling, TokenBatch
 from groundup.training.learned import n_learned
 from groundup.training.lifecycle import Ready
 from groundup.training.run_folder import Run, write_atomically
@@ -36,7 +32,9 @@ def prepare_classification(
         InputError: texts that cannot be used, or that are not those the run began with.
     """
     splits = load_labelled(config.data)
-    _same_data(run, splits)
+    everything = [[part.texts, part.labels] for _, part in _parts(splits)]
+    counts_of = {name: len(part.texts) for name, part in _parts(splits)}
+    same_data(run, everything, labels=splits.names, texts=counts_of, notes=splits.notes)
     classifier = build_classifier(config, base, len(splits.names))
     if config.data.max_tokens > base.model.config.context_length:
         raise InputError(
@@ -52,48 +50,17 @@ def prepare_classification(
         max_tokens=config.data.max_tokens,
         pad_id=pad_id(base),
     )
-    counts = ", ".join(f"{len(part.texts):,} {name}" for name, part in _parts(splits))
+    counts = ", ".join(f"{n:,} {name}" for name, n in counts_of.items())
     n_steps = config.training.steps * config.training.sequences_per_step
     page = [
         f"run         {run.path}",
         f"texts       {config.data.file}: {counts}; labels {', '.join(splits.names)}",
         *(f"            {note}" for note in (*splits.notes, *_cut(task, config.data.max_tokens))),
-        *_model_page(config.base, config.tuning, classifier),
+        *model_page(config.base, config.tuning, classifier),
         f"training    {config.training.steps:,} steps of {config.training.sequences_per_step} texts "
         f"({n_steps / len(splits.train.texts):.2g} epochs)",
     ]
     return Ready(model=classifier, task=task, page=page)
-
-
-def prepare_text(run: Run, config: TextConfig, base: Pretrained, report: Report) -> Ready[GPT, TokenBatch]:
-    """Make the tokens of the text, in the base's own vocabulary, and let the method's part of the base learn.
-
-    Raises:
-        InputError: a corpus that cannot be found or used, or a context that the base has not.
-    """
-    if config.context_length > base.model.config.context_length:
-        raise InputError(
-            f"expected TextConfig.context_length to be at most {base.model.config.context_length}, what {config.base} "
-            f"can read, found {config.context_length}: lower it"
-        )
-    train, validation = domain_tokens(run, config, base, report)
-    tune(base, config.tuning, seed=config.training.seed)
-    task = LanguageModeling(
-        train=train,
-        validation=validation,
-        tokenizer=base.tokenizer,
-        context_length=config.context_length,
-        training=config.training,
-    )
-    tokens_per_step = config.training.sequences_per_step * config.context_length
-    page = [
-        f"run         {run.path}",
-        f"text        {config.data.corpus}: {train.n_tokens:,} tokens to learn, {validation.n_tokens:,} held out",
-        *_model_page(config.base, config.tuning, base.model),
-        f"training    {config.training.steps:,} steps of {tokens_per_step:,} tokens "
-        f"({config.training.steps * tokens_per_step / train.n_tokens:.2g} epochs)",
-    ]
-    return Ready(model=base.model, task=task, page=page)
 
 
 def build_classifier(config: ClassifyConfig, base: Pretrained, n_labels: int) -> Classifier:
@@ -116,24 +83,8 @@ def tune(base: Pretrained, config: TuningConfig, *, seed: int) -> None:
     apply_method(base.model, config, encode=base.tokenizer.encode, seed=seed)
 
 
-def domain_tokens(run: Run, config: TextConfig, base: Pretrained, report: Report) -> tuple[TokenFile, TokenFile]:
-    """Return the tokens to learn and those held out; made once for a run, then opened.
-
-    Raises:
-        InputError: a corpus that cannot be found, or damaged files.
-    """
-    if not run.tokens.exists():
-        corpus = find_corpus(config.data.corpus, max_bytes=config.data.max_bytes)
-        report(f"encoding {corpus.name} …")
-        prepare_tokens(corpus, base.tokenizer, run.tokens, validation_fraction=config.data.validation_fraction)
-    train = open_tokens(run.tokens, "train", tokenizer=base.tokenizer)
-    validation = open_tokens(run.tokens, "validation", tokenizer=base.tokenizer)
-    for tokens in (train, validation):
-        tokens.verify()
-    return train, validation
-
-
-def _model_page(base: str, tuning: TuningConfig, model: torch.nn.Module) -> list[str]:
+def model_page(base: str, tuning: TuningConfig, model: torch.nn.Module) -> list[str]:
+    """Return two lines: what is tuned, and what of it learns."""
     learned, everything = n_learned(model), sum(p.numel() for p in model.parameters())
     return [
         f"base        {base}: {everything:,} parameters with what is new",
@@ -162,21 +113,22 @@ def _parts(splits: LabelledSplits) -> list[tuple[str, Any]]:
     return [("to learn", splits.train), ("for validation", splits.validation), ("for the test", splits.test)]
 
 
-def _same_data(run: Run, splits: LabelledSplits) -> None:
-    """Write down which texts the run learns from, by their hash; later, refuse others."""
+def same_data(run: Run, everything: object, **told: object) -> None:
+    """Write down in data.json what the run learns from, by its hash, with what is `told` of it; later, refuse other.
+
+    Raises:
+        InputError: not what the run began with, or a damaged file.
+    """
     path = run.path / "data.json"
-    everything = [[part.texts, part.labels] for _, part in _parts(splits)]
     digest = hashlib.sha256(json.dumps(everything, ensure_ascii=False).encode()).hexdigest()
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))["sha256"]
+        before = json.loads(path.read_text(encoding="utf-8"))["sha256"]
     except FileNotFoundError:
-        counts = {name: len(part.texts) for name, part in _parts(splits)}
-        document = {"sha256": digest, "labels": splits.names, "texts": counts, "notes": splits.notes}
-        write_atomically(path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        write_atomically(path, json.dumps({"sha256": digest, **told}, indent=2, ensure_ascii=False) + "\n")
         return
     except (OSError, ValueError, KeyError, TypeError):
         raise InputError(f"expected {path} as it was written, found something else: restore it from a copy") from None
-    if told != digest:
+    if before != digest:
         raise InputError(
-            f"expected the texts that {run.path} began with, found others: put the file back as it was, or start anew"
+            f"expected the data that {run.path} began with, found others: put the file back as it was, or start anew"
         )

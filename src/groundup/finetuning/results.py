@@ -10,13 +10,13 @@ from rich.console import Console
 
 from groundup.configs.finetune_runs import ClassifyConfig, TextConfig
 from groundup.data.labelled import Labelled, load_labelled
-from groundup.evaluation.bootstrap import confidence_intervals
-from groundup.evaluation.classification import classification_metrics
 from groundup.evaluation.classification_plots import draw_classification
-from groundup.evaluation.classification_text import format_classification, write_predictions
+from groundup.evaluation.classification_report import measure_classification
+from groundup.evaluation.classification_text import classification_text
 from groundup.evaluation.perplexity import byte_lengths_of, evaluate_tokens
+from groundup.evaluation.predictions import write_predictions
 from groundup.finetuning.peft_files import save_adapter
-from groundup.finetuning.preparation import domain_tokens
+from groundup.finetuning.preparation_texts import domain_tokens
 from groundup.finetuning.prompt_files import save_prompt
 from groundup.finetuning.tuned import Tuned, label_texts, open_tuned
 from groundup.training.devices import choose_device
@@ -61,15 +61,15 @@ def test_classifier(tuned: Tuned, test: Labelled, folder: Path | None, *, consol
     """
     if not test.texts:
         return
-    found = label_texts(tuned, test.texts)
+    probabilities = label_texts(tuned, test.texts).probabilities
     labels = np.asarray(test.labels)
-    metrics = classification_metrics(labels, found.probabilities)
-    intervals = confidence_intervals(labels, found.probabilities)
+    report = measure_classification(labels, probabilities, test.names)
     if folder is not None:
-        _write_test(folder, len(labels), metrics, intervals)
-        write_predictions(folder / "predictions.tsv", test, found.probabilities)
-        draw_classification(folder / "test.png", labels, found.probabilities, names=test.names)
-    say(console, format_classification(labels, found.probabilities, names=test.names, intervals=intervals))
+        _write_test(folder, report.n, report.metrics, report.intervals)
+        write_predictions(folder / "predictions.tsv", labels, probabilities, names=test.names, texts=test.texts)
+        title = f"{tuned.run.path.resolve().name}: {report.n:,} texts never learned"
+        draw_classification(folder / "test.png", labels, probabilities, names=test.names, title=title)
+    say(console, f"\n{classification_text(report)}\n")
 
 
 def _test_text(tuned: Tuned, config: TextConfig, open_base: Callable[[str], Pretrained], console: Console) -> None:

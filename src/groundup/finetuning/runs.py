@@ -5,7 +5,7 @@ from pathlib import Path
 
 from groundup.configs.finetune_runs import ChatConfig, ClassifyConfig, PreferConfig, TextConfig
 from groundup.errors import InputError
-from groundup.finetuning.peft_files import base_fingerprint
+from groundup.finetuning.base import base_fingerprint
 from groundup.models.gpt import GPT
 from groundup.training.run_folder import Run, write_atomically
 

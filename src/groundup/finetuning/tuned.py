@@ -10,7 +10,8 @@ from torch import nn
 from groundup.configs.finetune_runs import ClassifyConfig, TextConfig
 from groundup.errors import InputError
 from groundup.finetuning.lora import merge_and_remove
-from groundup.finetuning.preparation import build_classifier, domain_tokens, pad_id, tune
+from groundup.finetuning.preparation import build_classifier, pad_id, tune
+from groundup.finetuning.preparation_texts import domain_tokens
 from groundup.finetuning.runs import FinetuneConfig, check_base, kind_of
 from groundup.models.classifier import Classifier
 from groundup.tasks.labelling import Predictions, predict

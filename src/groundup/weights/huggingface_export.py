@@ -39,7 +39,8 @@ def save_huggingface(
         licence: as its publisher names it.
 
     Raises:
-        InputError: a model of no published family, a folder in use, a place that cannot be written, a full disk.
+        InputError: a model of no published family, or with learned vectors before the text; a folder in use, a place
+            that cannot be written, a full disk.
 
     Example:
         >>> import tempfile
@@ -56,6 +57,11 @@ def save_huggingface(
         ([2, 0, 1], 0.0)
     """
     folder = Path(folder)
+    if model.prefix is not None:
+        raise InputError(
+            "expected a model to write, found one with learned vectors before the text, for which its format has no "
+            "place: take the adapter folder of the run, which peft reads"
+        )
     config = write_config(model.config)
     spelled = _spellings(tokenizer, template_tokens or {})
     ids = {f"{name}_id": tokenizer.special_tokens.get(spelled.get(name, "")) for name in SPELLINGS[:3]}
