@@ -4,6 +4,7 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
@@ -15,7 +16,7 @@ from groundup.cli.parse import parse
 class Report:
     """Compare runs: quality, trainable parameters, memory, time and size, a table for each task."""
 
-    runs: tyro.conf.Positional[tuple[Path, ...]]
+    runs: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="RUN [RUN …]")]
     """Folders of runs, from groundup finetune or groundup train."""
     out: Path | None = None
     """Write a page with plots here: HTML in one file."""
@@ -27,22 +28,23 @@ def command(arguments: list[str]) -> int:
     """Parse, read the runs, print the tables, write the pages that were asked for."""
     chosen = parse(Report, arguments, program="groundup report")
     from groundup.reports.pages import check_place
-    from groundup.reports.run_page import terminal_text, write_html, write_markdown
+    from groundup.reports.run_page import illustrate, terminal_text, write_html, write_markdown
     from groundup.reports.run_report import read_groups
 
     groups = read_groups(chosen.runs)
-    if chosen.out is not None:
-        check_place(chosen.out, "html")
-    if chosen.markdown is not None:
-        check_place(chosen.markdown, "markdown")
-    # Into a file or a pipe each row goes in one line.
-    print(terminal_text(groups, shutil.get_terminal_size().columns if sys.stdout.isatty() else None))
-    said = ["\n"]
-    if chosen.markdown is not None:
-        write_markdown(groups, chosen.markdown)
-        said.append(f"wrote {chosen.markdown}\n")
-    if chosen.out is not None:
-        write_html(groups, chosen.out)
-        said.append(f"wrote {chosen.out}\n")
-    print("".join(said) if len(said) > 1 else "", end="")
+    # What cannot be written is known before anything is shown.
+    page = None if chosen.out is None else check_place(chosen.out, "html")
+    text = None if chosen.markdown is None else check_place(chosen.markdown, "markdown")
+    # In a file or a pipe each row is one line.
+    print(terminal_text(groups, shutil.get_terminal_size().columns if sys.stdout.isatty() else None), flush=True)
+    if page is None and text is None:
+        return 0
+    found = illustrate(groups)
+    print()
+    if text is not None:
+        pictures = write_markdown(found, text)
+        print(f"wrote {text}{f' and {len(pictures)} pictures beside it' if pictures else ''}")
+    if page is not None:
+        write_html(found, page)
+        print(f"wrote {page}")
     return 0

@@ -58,6 +58,8 @@ def drawing(width: float, height: float) -> Iterator[tuple["Figure", "Axes"]]:
         "xtick.labelcolor": SOFT,
         "ytick.labelcolor": SOFT,
         "text.color": INK,
+        "legend.facecolor": PAGE,
+        "legend.edgecolor": EDGE,
     }
     with mpl.rc_context(style):
         figure = Figure(figsize=(width, height), layout="constrained")

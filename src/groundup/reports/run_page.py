@@ -23,6 +23,21 @@ class Picture:
     """It."""
 
 
+@dataclass(frozen=True)
+class Illustrated:
+    """A group with its plots."""
+
+    group: Group
+    """Runs of one task."""
+    pictures: tuple[Picture, ...]
+    """Those that it has figures for."""
+
+
+def illustrate(groups: Sequence[Group]) -> list[Illustrated]:
+    """Draw the plots of groups, once for all pages."""
+    return [Illustrated(group, tuple(_pictures(group))) for group in groups]
+
+
 def terminal_text(groups: Sequence[Group], width: int | None = None) -> str:
     """Return the tables as aligned text, at most `width` columns wide where that can be."""
     sections = []
@@ -32,48 +47,45 @@ def terminal_text(groups: Sequence[Group], width: int | None = None) -> str:
     return "\n\n\n".join(sections)
 
 
-def write_html(groups: Sequence[Group], path: Path) -> None:
+def write_html(found: Sequence[Illustrated], path: Path) -> None:
     """Write the report as one HTML file that needs no other.
 
     Raises:
         InputError: something else is there, or it cannot be written.
     """
-    check_place(path, "html")
-    n = sum(len(group.runs) for group in groups)
+    path = check_place(path, "html")
+    n = sum(len(one.group.runs) for one in found)
     told = f"{n} run{'s' * (n > 1)}: what each reached, what learned, and what it cost."
     parts = ["<h1>Report of runs</h1>", f'<p class="lead soft">{told}</p>']
-    for group in groups:
-        parts += _section(group)
+    for one in found:
+        parts += _section(one)
     write_page(path, html_page("groundup: report of runs", parts))
 
 
-def write_markdown(groups: Sequence[Group], path: Path) -> list[Path]:
+def write_markdown(found: Sequence[Illustrated], path: Path) -> list[Path]:
     """Write the report as Markdown, with its pictures as SVG files beside it, and return where those are.
 
     Raises:
         InputError: something else is there, or it cannot be written.
     """
     path = check_place(path, "markdown")
-    pictures = [(group, picture) for group in groups for picture in pictures_of(group)]
-    files = {
-        (group.task, picture.name): check_place(path.with_name(f"{path.stem}-{group.task}-{picture.name}.svg"), "svg")
-        for group, picture in pictures
-    }
-    for group, picture in pictures:
-        write_page(files[group.task, picture.name], picture.svg)
+    files: dict[Path, str] = {}
     lines = [f"{MARKS['markdown']} -->", "# Report of runs"]
-    for group in groups:
-        lines += [f"## {markdown_text(group.title)}", markdown(table_of(group))]
-        lines += ["\n".join(f"- {markdown_text(note)}" for note in notes_of(group))] if notes_of(group) else []
-        for _, picture in (pair for pair in pictures if pair[0] is group):
-            name = files[group.task, picture.name].name
-            lines.append(f"![{markdown_text(picture.words)}](<{name}>)")
+    for one in found:
+        lines += [f"## {markdown_text(one.group.title)}", markdown(table_of(one.group))]
+        if notes := notes_of(one.group):
+            lines.append("\n".join(f"- {markdown_text(note)}" for note in notes))
+        for picture in one.pictures:
+            file = check_place(path.with_name(f"{path.stem}-{one.group.task}-{picture.name}.svg"), "svg")
+            files[file] = picture.svg
+            lines.append(f"![{markdown_text(picture.words)}](<{file.name}>)")
+    for file, svg in files.items():
+        write_page(file, svg)
     write_page(path, "\n\n".join(lines) + "\n")
-    return list(files.values())
+    return list(files)
 
 
-def pictures_of(group: Group) -> Iterator[Picture]:
-    """Yield the plots that a group has figures for."""
+def _pictures(group: Group) -> Iterator[Picture]:
     quality, loss = quality_plot(group), loss_plot(group)
     if quality is not None:
         yield Picture("quality", "Quality against the number of trainable parameters.", quality)
@@ -81,9 +93,9 @@ def pictures_of(group: Group) -> Iterator[Picture]:
         yield Picture("loss", "Validation loss of each run over its steps.", loss)
 
 
-def _section(group: Group) -> Iterator[str]:
-    yield f"<section><h2>{in_html(group.title)}</h2>"
-    yield html(table_of(group))
-    yield notes_list(notes_of(group))
-    drawn = "\n".join(img(picture.svg, picture.words) for picture in pictures_of(group))
+def _section(one: Illustrated) -> Iterator[str]:
+    yield f"<section><h2>{in_html(one.group.title)}</h2>"
+    yield html(table_of(one.group))
+    yield notes_list(notes_of(one.group))
+    drawn = "\n".join(img(picture.svg, picture.words) for picture in one.pictures)
     yield f'<div class="pictures">{drawn}</div></section>' if drawn else "</section>"

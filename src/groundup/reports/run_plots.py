@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from groundup.reports.pictures import EDGE, INK, PAGE, as_svg, colour, drawing, marker
+from groundup.reports.pictures import INK, PAGE, as_svg, colour, drawing, marker
 from groundup.reports.run_report import AS_PERCENT, Group, title_of
 from groundup.reports.tables import printable
 
@@ -101,14 +101,13 @@ def _label(name: str) -> str:
 
 def _format_parameters(axes: Any, values: list[int]) -> None:  # noqa: ANN401 - matplotlib's Axes
     """Write 10k, 1M, 100M below a logarithmic axis that shows at least two of them."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator
 
     if max(values) < 10 * min(values):  # else it may show no power of ten at all
         axes.set_xlim(min(values) / 4, max(values) * 4)
     axes.xaxis.set_major_locator(LogLocator(base=10))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.tick_params(axis="x", which="minor", length=2, color=EDGE)
+    axes.minorticks_off()
 
 
 def _short(value: float) -> str:

@@ -32,6 +32,8 @@ AS_PERCENT = ("accuracy", "macro_f1")
 """Fractions that people read as percentages."""
 BESIDE_PERPLEXITY = ("loss", "base_loss", "base_bits_per_byte")
 """Figures of a test that say in other units what its perplexities say."""
+PER_TOKEN = ("text", "chat")
+"""Tasks whose losses are of the base's own tokens."""
 NO_FIGURES = ("step", "seconds")
 """What a validation record holds besides figures."""
 
@@ -138,6 +140,8 @@ def notes_of(group: Group) -> list[str]:
     if other := _differences([run.data for run in group.runs]):
         notes.append(f"The runs differ in {', '.join(f'data.{name}' for name in other)}: their figures may be of "
                      "different texts.")  # fmt: skip
+    if group.task in PER_TOKEN and len({run.base for run in group.runs}) > 1:
+        notes.append("The runs have different bases: losses and perplexities are of different tokens.")
     for name, run in zip(group.names, group.runs, strict=True):
         if run.test is None and run.step is not None and run.n_steps is not None and run.step < run.n_steps:
             notes.append(f"{name} stands at step {run.step:,} of {run.n_steps:,}.")
