@@ -31,12 +31,11 @@ def apply_method(gpt: GPT, config: TuningConfig, *, encode: Callable[[str], list
         >>> n_learned(gpt), gpt.n_parameters()  # 2 blocks of 4 layers, with A [8, 16] and B [16, 8]
         (2048, 9760)
     """
-    if config.method in ("full", "last"):
-        apply_freezing(gpt, config.freezing, only_last=config.method == "last")
-        return
     if config.method == "lora":
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             apply_lora(gpt, config.lora)
-        return
-    apply_prompt(gpt, config.prompt, kind=config.method, ids=encode(config.prompt.text), seed=seed)
+    elif config.method == "prompt" or config.method == "prefix":
+        apply_prompt(gpt, config.prompt, kind=config.method, ids=encode(config.prompt.text), seed=seed)
+    else:
+        apply_freezing(gpt, config.freezing, only_last=config.method == "last")
