@@ -46,7 +46,7 @@ def command(arguments: list[str]) -> int:
     print("\nany text file or folder of yours: groundup train shakespeare-char --data.corpus PATH\n\nlabelled texts:")
     for labelled in LABELLED.values():
         _list(labelled.info, labelled.found)
-    print("\nany .csv, .tsv or .jsonl file of yours: groundup finetune classify --data.file PATH")
+    print("\nany .csv, .tsv or .jsonl file of yours: groundup finetune classify --data PATH")
     return 0
 
 

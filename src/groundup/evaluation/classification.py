@@ -77,17 +77,15 @@ def check(labels: Labels, probabilities: Floats) -> tuple[Counts, npt.NDArray[np
         Traceback (most recent call last):
         ValueError: expected labels in [0, 2), found 2 to 2
     """
-    labels, probabilities = np.asarray(labels), np.asarray(probabilities, dtype=np.float64)
-    if labels.ndim != 1 or probabilities.ndim != 2 or len(labels) != len(probabilities) or not len(labels):
-        raise ValueError(
-            f"expected labels [N], probabilities [N, C], N > 0, found {labels.shape}, {probabilities.shape}"
-        )
-    if labels.min() < 0 or labels.max() >= probabilities.shape[1]:
-        raise ValueError(f"expected labels in [0, {probabilities.shape[1]}), found {labels.min()} to {labels.max()}")
+    right, rows = np.asarray(labels), np.asarray(probabilities, dtype=np.float64)
+    if right.ndim != 1 or rows.ndim != 2 or len(right) != len(rows) or not len(right):
+        raise ValueError(f"expected labels [N], probabilities [N, C], N > 0, found {right.shape}, {rows.shape}")
+    if right.min() < 0 or right.max() >= rows.shape[1]:
+        raise ValueError(f"expected labels in [0, {rows.shape[1]}), found {right.min()} to {right.max()}")
     # Written so that a value that is no number fails, too. Half precision adds up to 1 within about 1e-3.
-    if not (probabilities.min() >= 0 and np.abs(probabilities.sum(1) - 1).max() < 1e-2):
+    if not (rows.min() >= 0 and np.abs(rows.sum(1) - 1).max() < 1e-2):
         raise ValueError("expected rows of probabilities that add up to 1, found others: apply a softmax")
-    return labels.astype(np.int64), probabilities
+    return right.astype(np.int64), rows
 
 
 def accuracy(labels: Labels, predictions: Labels) -> float:

@@ -37,10 +37,10 @@ def draw_classification(
     labels, probabilities = check(labels, probabilities)
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # half a second to import, and not for --help
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(10, 4.8), layout="constrained")
+    figure = Figure(figsize=(10, 4.8), layout=ConstrainedLayoutEngine(w_pad=0.12, wspace=0.06))
     FigureCanvasAgg(figure)
-    figure.get_layout_engine().set(w_pad=0.12, wspace=0.06)
     grid = figure.add_gridspec(2, 2, width_ratios=[1, 1], height_ratios=[3.2, 1])
     _draw_confusion(
         figure.add_subplot(grid[:, 0]), confusion_matrix(labels, probabilities.argmax(1), len(names)), names
