@@ -9,29 +9,28 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from groundup.configs.codec import from_dict, to_dict
+from groundup.configs.codec import to_dict
 from groundup.configs.finetuning import LoRAConfig
 from groundup.errors import InputError
-from groundup.finetuning.adapter_folder import AdapterFolder, read_adapter, write_adapter
+from groundup.finetuning.adapter_folder import CONFIG, AdapterFolder, read_adapter, write_adapter
 from groundup.finetuning.adapters import adapter_names
 from groundup.finetuning.base import base_fingerprint as base_fingerprint
 from groundup.finetuning.base import refuse_other_base
 from groundup.finetuning.lora import add_adapters, linear_layers, lora_layers
 from groundup.finetuning.lora_linear import LoRALinear, LowRank, row_lengths, sizes_of, weight_of
+from groundup.finetuning.peft_config import of_module, read_config, write_config
 from groundup.models.gpt import GPT
-from groundup.weights.peft_names import Factors, from_peft, patterns, peft_module, short_names, to_peft
+from groundup.weights.peft_names import (
+    Factors,
+    from_peft,
+    peft_module,
+    peft_modules,
+    take_apart,
+    to_peft,
+)
 
 _START = "base_model.model."
 _TENSOR = re.compile(r"(.+)\.(lora_A|lora_B|lora_magnitude_vector)(\.weight)?")
-_HARMLESS = {
-    "alpha_pattern", "auto_mapping", "base_model_name_or_path", "bias", "exclude_modules", "fan_in_fan_out",
-    "inference_mode", "init_lora_weights", "layers_pattern", "layers_to_transform", "lora_alpha", "lora_dropout",
-    "megatron_core", "modules_to_save", "peft_type", "peft_version", "qalora_group_size", "r", "rank_pattern",
-    "revision", "runtime_config", "target_modules", "task_type", "use_dora", "use_rslora",
-}  # fmt: skip
-"""Fields of adapter_config.json that are read, or change nothing where a model is whole and the tensors are there."""
-_CHANGES_THE_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
-"""Ways to begin, by init_lora_weights, after which the base is not the published one any more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,9 +103,14 @@ def save_adapter(
             tensors[f"{_START}{module}.lora_magnitude_vector"] = factors.magnitude
     write_adapter(
         folder,
-        config=_written(model, theirs, config, base=base, extra=extra or {}),
+        config=write_config(model.config, theirs, config, base=base, heads=extra or ()),
         tensors=tensors,
-        ours={"base": base, "fingerprint": base_fingerprint(model), "lora": to_dict(config)},
+        ours={
+            "base": base,
+            "fingerprint": base_fingerprint(model),
+            "lora": to_dict(config),
+            "stacked": _stacked(model, ours, theirs),
+        },
     )
 
 
@@ -127,7 +131,7 @@ def load_adapter(model: GPT, folder: Path, *, name: str = "default") -> LoadedAd
     Example: see `save_adapter`.
     """
     found = read_adapter(folder)
-    config = _read(found, Path(folder))
+    config = read_config(found, source=Path(folder) / CONFIG)
     factors, extra = _sorted_out(found, model, Path(folder))
     if fingerprint := found.ours.get("fingerprint"):
         refuse_other_base(model, str(fingerprint), str(found.ours.get("base", "")))
@@ -150,60 +154,26 @@ def load_adapter(model: GPT, folder: Path, *, name: str = "default") -> LoadedAd
     return LoadedAdapter(layers=list(factors), config=first, base=str(base), extra=extra)
 
 
-def _written(
-    model: GPT, theirs: Mapping[str, Factors], config: LoRAConfig, *, base: str, extra: Mapping[str, Tensor]
-) -> dict[str, Any]:
-    """Return what adapter_config.json is to say."""
-    rank, ranks = patterns({module: one.rank for module, one in theirs.items()}, model.config)
-    alpha, alphas = patterns({module: one.alpha for module, one in theirs.items()}, model.config)
-    return {
-        "peft_type": "LORA",
-        "task_type": "SEQ_CLS" if extra else "CAUSAL_LM",
-        "base_model_name_or_path": base,
-        "inference_mode": True,
-        "r": rank,
-        "rank_pattern": ranks,
-        "lora_alpha": alpha,
-        "alpha_pattern": alphas,
-        "lora_dropout": config.dropout,
-        "use_rslora": config.rank_stabilized,
-        "use_dora": config.dora,
-        "target_modules": short_names(theirs, model.config),
-        "modules_to_save": sorted({key.partition(".")[0] for key in extra}) or None,
-        "fan_in_fan_out": next(iter(theirs)).startswith("transformer."),
-        "bias": "none",
-        "init_lora_weights": True,
-    }
+def _stacked(model: GPT, ours: Mapping[str, Factors], theirs: Mapping[str, Factors]) -> dict[str, Any]:
+    """Return which of our layers' adapters became one of theirs of another rank, and the alpha that they had."""
+    found = {}
+    for module, names in peft_modules(model.config).items():
+        parts = [name for name in names if name in ours]
+        if parts and (len(parts) < len(names) or ours[parts[0]].rank < theirs[module].rank):
+            found[module] = {"layers": parts, "alpha": ours[parts[0]].alpha}
+    return found
 
 
-def _read(found: AdapterFolder, folder: Path) -> LoRAConfig:
-    """Return the kind of adapter that the files describe.
-
-    Raises:
-        InputError: one that is not supported here.
-    """
-    document, source = found.config, folder / "adapter_config.json"
-    wanted = {"peft_type": "LORA", "bias": "none"}
-    strange = {key: document.get(key, value) for key, value in wanted.items() if document.get(key, value) != value}
-    strange |= {key: value for key, value in document.items() if key not in _HARMLESS and value}
-    begun = document.get("init_lora_weights")
-    if isinstance(begun, str) and begun.startswith(_CHANGES_THE_BASE):
-        strange["init_lora_weights"] = begun
-    if strange:
-        key, value = next(iter(strange.items()))
-        raise InputError(f"expected a plain LoRA adapter in {source}, found {key}={str(value)[:60]!r}, not supported")
-    told = found.ours.get("lora") if isinstance(found.ours.get("lora"), dict) else {}
-    fields = {
-        "rank": document.get("r", 8),
-        "alpha": document.get("lora_alpha", 8),
-        "dropout": document.get("lora_dropout", 0.0),
-        "rank_stabilized": document.get("use_rslora", False),
-        "dora": document.get("use_dora", False),
-    }
-    try:
-        return from_dict(LoRAConfig, {**(told or {}), **fields})
-    except InputError as error:
-        raise InputError(f"{error} (in {source})") from None
+def _ours(theirs: Mapping[str, Factors], model: GPT, stacked: object) -> dict[str, Factors]:
+    """Return our layers' adapters for those of the published model, taken apart where `save_adapter` stacked them."""
+    modules, found, rest = peft_modules(model.config), dict[str, Factors](), dict(theirs)
+    for module, told in stacked.items() if isinstance(stacked, dict) else ():
+        if module in rest and module in modules:
+            parts = take_apart(rest[module], modules[module], told["layers"], float(told["alpha"]))
+            if parts is not None:
+                found |= parts
+                del rest[module]
+    return found | from_peft(rest, model.config)
 
 
 def _sorted_out(found: AdapterFolder, model: GPT, folder: Path) -> tuple[dict[str, Factors], dict[str, Tensor]]:
@@ -232,29 +202,16 @@ def _sorted_out(found: AdapterFolder, model: GPT, folder: Path) -> tuple[dict[st
                 f"expected {', '.join(sorted(needed))} of {module} in {folder}, found {has}: copy it again"
             )
         A, B, magnitude = tensors["lora_A"], tensors["lora_B"], tensors.get("lora_magnitude_vector")
-        rank = _pattern(found.config, "rank_pattern", "r", module)
+        rank = of_module(found.config, "rank_pattern", "r", module)
         if A.ndim != 2 or B.ndim != 2 or not len(A) == B.shape[1] == rank:
             shapes = f"{tuple(A.shape)} and {tuple(B.shape)}"
             raise InputError(f"expected A and B of rank {rank} for {module} in {folder}, found shapes {shapes}")
         theirs[module] = Factors(
-            A=A, B=B, alpha=_pattern(found.config, "alpha_pattern", "lora_alpha", module), magnitude=magnitude
+            A=A, B=B, alpha=of_module(found.config, "alpha_pattern", "lora_alpha", module), magnitude=magnitude
         )
     if not theirs:
         raise InputError(f"expected a LoRA adapter in {folder}, found no layer's: save it again")
-    return from_peft(theirs, model.config), extra
-
-
-def _pattern(document: Mapping[str, Any], field: str, default: str, module: str) -> float:
-    """Return what one layer has: that of a pattern, a regular expression over the end of its name, or what all have."""
-    value = document.get(default, 8)
-    try:
-        for pattern, own in (document.get(field) or {}).items():
-            if re.fullmatch(rf"(.*\.)?({pattern})", module):
-                value = own
-                break
-        return float(value)
-    except (re.error, AttributeError, TypeError, ValueError):
-        raise InputError(f"expected {field} from names to numbers, found {document.get(field)!r:.80}") from None
+    return _ours(theirs, model, found.ours.get("stacked")), extra
 
 
 def _refuse_shapes(model: GPT, factors: Mapping[str, Factors], config: LoRAConfig) -> None:

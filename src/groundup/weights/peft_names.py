@@ -4,7 +4,7 @@ Shapes: I inputs, O outputs, r rank.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -102,6 +102,36 @@ def from_peft(theirs: Mapping[str, Factors], config: GPTConfig) -> dict[str, Fac
         for name, B, magnitude in zip(names, whole.B.chunk(len(names)), lengths, strict=True):
             ours[name] = replace(whole, B=B, magnitude=magnitude)
     return ours
+
+
+def take_apart(whole: Factors, names: Sequence[str], parts: Sequence[str], alpha: float) -> dict[str, Factors] | None:
+    """Return the adapters that `to_peft` stacked into one, with the ranks that they had.
+
+    Args:
+        whole: the one.
+        names: our layers that are one of theirs, side by side.
+        parts: those of them that had an adapter.
+        alpha: of each of them.
+
+    Returns:
+        By our names; None if `whole` is not made of them: B is not zero outside their blocks.
+
+    Example:
+        >>> whole = Factors(A=torch.ones(2, 4), B=torch.tensor([[1.0, 0.0], [0.0, 0.0], [0.0, 2.0]]), alpha=2.0)
+        >>> {name: one.B.tolist() for name, one in take_apart(whole, "qkv", "qv", 1.0).items()}
+        {'q': [[1.0]], 'v': [[2.0]]}
+    """
+    if not parts or not set(parts) <= set(names) or whole.rank % len(parts):
+        return None
+    rank, rows = whole.rank // len(parts), whole.B.chunk(len(names))
+    lengths = None if whole.magnitude is None else whole.magnitude.chunk(len(names))
+    found: dict[str, Factors] = {}
+    for i, name in enumerate(parts):
+        place, own = names.index(name), slice(rank * i, rank * (i + 1))
+        magnitude = None if lengths is None else lengths[place]
+        found[name] = Factors(A=whole.A[own], B=rows[place][:, own], alpha=alpha, magnitude=magnitude)
+    inside = sum(int(one.B.count_nonzero()) for one in found.values())
+    return found if inside == int(whole.B.count_nonzero()) else None
 
 
 def to_peft(
