@@ -35,7 +35,7 @@ def test_a_profile_names_its_trace_and_never_overwrites_one(
     ("arguments", "found"),
     [
         (["profile", "talse"], "expected a recipe or the folder of a run, found 'talse'"),
-        (["profile", "tales", "--steps", "0"], "Profile.steps must be at least 1, found 0"),
+        (["profile", "tales", "--steps", "0"], "--steps must be at least 1, found 0"),
         (
             ["profile", "tales", "--trace", "nowhere/trace.json"],
             "expected a folder for the trace, found nothing at nowhere",

@@ -52,7 +52,7 @@ def test_what_is_not_reproduced_is_told_by_the_exit_code(run: Path, capsys: pyte
 @pytest.mark.parametrize(
     ("arguments", "found"),
     [
-        (["--step", "0"], "groundup: Replay.step must be at least 1, found 0"),
+        (["--step", "0"], "groundup: --step must be at least 1, found 0"),
         (["--step", "5"], "expected a step of the run from 1 to 4, as in metrics.jsonl, found 5"),
         (["--step", "x"], "x"),
         ([], "--step N, numbered from 1 as in metrics.jsonl, found none: groundup replay "),

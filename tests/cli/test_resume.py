@@ -50,7 +50,7 @@ def test_more_steps_are_stated(run: Run, capsys: pytest.CaptureFixture[str]):
         (["--training.seed", "7"], "expected training.seed to stay 1337, found 7"),
         (["--training.step", "20"], "perhaps --training.steps"),
         (["--training.steps", "3"], "expected training.steps above the "),
-        (["--training.steps", "-3"], "TrainConfig.steps must be at least 1, found -3"),
+        (["--training.steps", "-3"], "--training.steps must be at least 1, found -3"),
         (["--out", "elsewhere"], "--out"),
     ],
 )

@@ -52,8 +52,8 @@ def test_a_browser_is_opened_only_when_asked_for(
     ("arguments", "said"),
     [
         (["no such model"], "found nothing called 'no such model'"),
-        (["--port", "0"], "Studio.port must be"),
-        (["--port", "70000"], "Studio.port must be"),
+        (["--port", "0"], "--port must be"),
+        (["--port", "70000"], "--port must be"),
         (["--port", "x"], "expected a whole number, found 'x'"),
     ],
 )

@@ -140,7 +140,7 @@ def test_closing_ends_the_text(monkeypatch: pytest.MonkeyPatch):
     [
         ("xyz", False, None, "'x'"),
         ("a" * 17, False, None, "at most 16 tokens"),
-        ("a", True, None, "taught to answer, found drawn at random"),
+        ("a", True, None, "taught to converse, found drawn at random"),
         ("  ", True, TEMPLATE, "found an empty prompt"),
         ("a", True, "{{ ().__class__.__mro__ }}", "template"),
     ],

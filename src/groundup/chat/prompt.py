@@ -25,7 +25,8 @@ def as_message(found: Pretrained, text: str) -> list[int]:
     """
     if found.chat_template is None:
         raise InputError(
-            f"expected a model taught to converse, found one that was not, {found.source}: leave out --chat"
+            f"expected a model taught to converse, found {found.source}, which only continues text: let it do that, "
+            "without chat"
         )
     template = ChatTemplate(found.chat_template, found.template_tokens)
     return encode_chat(found.tokenizer, template, [Message(role="user", content=text)])

@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # torch: not for --help
     from groundup.weights.pretrained import Pretrained
 
 
-@tyro.conf.configure(tyro.conf.PositionalMetavarFromFieldName, tyro.conf.FlagCreatePairsOff)
+@tyro.conf.configure(tyro.conf.FlagCreatePairsOff)
 @dataclass(frozen=True, kw_only=True)
 class Generate:
     """Write text with a model."""
@@ -112,14 +112,9 @@ def _ids(found: "Pretrained", prompt: str, *, is_chat: bool) -> list[int]:
     """Return the ids that the text begins with."""
     if not is_chat:
         return found.encode(prompt) if prompt else found.opening()
-    from groundup.chat import ChatTemplate, Message, encode_chat
+    from groundup.chat.prompt import as_message
 
-    if found.chat_template is None:
-        raise InputError(
-            f"expected a model taught to converse, found one that was not, {found.source}: leave out --chat"
-        )
-    template = ChatTemplate(found.chat_template, found.template_tokens)
-    return encode_chat(found.tokenizer, template, [Message(role="user", content=prompt)])
+    return as_message(found, prompt)
 
 
 def _write_json(

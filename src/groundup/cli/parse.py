@@ -1,11 +1,12 @@
 """Command-line arguments to a dataclass, through tyro; a mistake becomes one line."""
 
 import contextlib
+import dataclasses
 import difflib
 import io
 import re
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import tyro
 from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructTypeInfo
@@ -41,13 +42,40 @@ def parse(cls: type[C], arguments: Sequence[str], *, program: str, default: C | 
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said), _RULES:
+            config = (tyro.conf.PositionalMetavarFromFieldName,)
             if default is None:
-                return tyro.cli(cls, args=list(arguments), prog=program)
-            return tyro.cli(cls, args=list(arguments), prog=program, default=default)
+                return tyro.cli(cls, args=list(arguments), prog=program, config=config)
+            return tyro.cli(cls, args=list(arguments), prog=program, config=config, default=default)
+    except InputError as error:  # a config's own, which names a field
+        raise InputError(_with_options(str(error), cls)) from None
     except SystemExit as stop:
         if stop.code in (0, None):
             raise
-        raise InputError(_one_line(said.getvalue(), program)) from None
+        raise InputError(_with_options(_one_line(said.getvalue(), program), cls)) from None
+
+
+def _with_options(message: str, cls: type) -> str:
+    """Return a config's message with options in place of fields: TrainConfig.steps is --training.steps.
+
+    A class that stands in several places keeps its name: which of them is meant is not known.
+    """
+    found = list(_options(cls, "--"))
+    options = {field: option for field, option in found if [name for name, _ in found].count(field) == 1}
+    return re.sub(r"\b[A-Z]\w*\.\w+", lambda match: options.get(match[0], match[0]), message)
+
+
+def _options(cls: type, prefix: str) -> Iterator[tuple[str, str]]:
+    """Yield each field as its class and name, and the option that sets it, those of nested configs too."""
+    hints = get_type_hints(cls, include_extras=True)
+    for field in dataclasses.fields(cls):
+        hint: Any = hints[field.name]
+        named = [mark.name for mark in getattr(hint, "__metadata__", ()) if hasattr(mark, "name")]
+        name = named[0] if named else field.name.replace("_", "-")
+        option = f"{prefix}{name}" if name else prefix.rstrip(".")
+        yield f"{cls.__name__}.{field.name}", option
+        for part in (hint, *get_args(hint)):  # Annotated[Config, …], Config | None
+            if dataclasses.is_dataclass(part) and isinstance(part, type):
+                yield from _options(part, f"{option}." if name else prefix)
 
 
 def _one_line(box: str, program: str) -> str:
@@ -61,7 +89,7 @@ def _one_line(box: str, program: str) -> str:
         else:
             sections[-1].append(line.strip("│ "))
     texts = [" ".join(section) for section in sections if section]
-    complaint = re.sub(r"Error parsing (config\.\S+|config|[A-Z]\w*): ", "", texts[0]).rstrip(".")
+    complaint = re.sub(r"Error parsing [\w.]+: ", "", texts[0]).rstrip(".")
     for words, expected in _PYTHON_SAYS.items():
         complaint = re.sub(words, expected, complaint)
     known = re.findall(r"--[\w.-]+", " ".join(texts[1:])) if "Perhaps you meant" in box else []

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
 
-from groundup.chat import ChatTemplate, Message, encode_chat
+from groundup.chat.prompt import as_message
 from groundup.configs.generation import GenerationConfig
 from groundup.errors import InputError
 from groundup.generation import prepare_for_inference, stream, suggest_precision
@@ -132,12 +132,9 @@ def _beginning(found: Pretrained, prompt: str) -> tuple[list[int], str]:
 
 def _question(found: Pretrained, prompt: str) -> tuple[list[int], str]:
     """Return the ids of something to answer, which is not repeated."""
-    if found.chat_template is None:
-        raise InputError(f"expected a model that was taught to answer, found {found.source}: let it go on with a text")
     if not prompt.strip():
         raise InputError("expected something to answer, found an empty prompt: write one")
-    template = ChatTemplate(found.chat_template, found.template_tokens)
-    return encode_chat(found.tokenizer, template, [Message(role="user", content=prompt)]), ""
+    return as_message(found, prompt), ""
 
 
 def _pace(n_tokens: int, seconds: float) -> str:
