@@ -164,8 +164,8 @@ def log_loss(labels: Labels, probabilities: Floats) -> float:
         >>> round(log_loss(np.array([0, 1]), np.array([[0.5, 0.5], [0.75, 0.25]])), 3)  # (ln 2 + ln 4) / 2
         1.04
     """
-    right = np.take_along_axis(probabilities, labels[:, None], axis=1)
-    return float(-np.log(np.clip(right, np.finfo(np.float64).eps, None)).mean())
+    right = probabilities[np.arange(len(labels)), labels]
+    return float(-np.log(np.maximum(right, np.finfo(np.float64).eps)).mean())
 
 
 def _area(is_positive: npt.NDArray[np.bool_], scores: Floats) -> float:
