@@ -23,6 +23,8 @@ from tests.finetuning.small_runs import (
 )
 
 from groundup.errors import InputError
+from groundup.evaluation.classification_plots import draw_classification
+from groundup.finetuning import results
 from groundup.finetuning.launch import finetune, resume_finetune
 from groundup.finetuning.tuned import label_texts, open_classifier, open_tuned, open_writer
 from groundup.resolve import open_model
@@ -38,7 +40,13 @@ def weights(run: Path, step: int = STEPS) -> dict[str, torch.Tensor]:
     return load_file(run / "checkpoints" / f"step-{step}" / "model.safetensors")
 
 
-@pytest.mark.parametrize("tuning", TUNINGS)
+@pytest.fixture(autouse=True)
+def no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes longer than training here; one test takes its picture all the same."""
+    monkeypatch.setattr(results, "draw_classification", lambda *args, **named: None)
+
+
+@pytest.mark.parametrize("tuning", ["full", "lora", "prefix"])
 def test_a_stopped_run_goes_on_with_the_same_bits(tuning: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     config = classify_config(tmp_path, tuning)
     finetune(config, tmp_path / "whole", open_base=open_model, console=QUIET)
@@ -102,7 +110,8 @@ def test_a_checkpoint_holds_what_learns_and_nothing_of_a_frozen_base(tuning: str
     assert all(torch.equal(p, known[name]) for name, p in frozen.items())
 
 
-def test_the_end_of_a_run_is_measured_and_told(tmp_path: Path):
+def test_the_end_of_a_run_is_measured_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(results, "draw_classification", draw_classification)
     shown = io.StringIO()
     config = classify_config(tmp_path)
     finetune(config, tmp_path / "run", open_base=open_model, console=Console(file=shown, width=100))

@@ -36,10 +36,11 @@ def prepare_classification(
     counts_of = {name: len(part.texts) for name, part in _parts(splits)}
     same_data(run, everything, labels=splits.names, texts=counts_of, notes=splits.notes)
     classifier = build_classifier(config, base, len(splits.names))
-    if config.data.max_tokens > base.model.config.context_length:
+    n_before = config.tuning.prompt.n_vectors if config.tuning.method in ("prompt", "prefix") else 0
+    if config.data.max_tokens + n_before > (most := base.model.config.context_length):
         raise InputError(
-            f"expected LabelledConfig.max_tokens to be at most {base.model.config.context_length}, what {config.base} "
-            f"can read, found {config.data.max_tokens}: lower it"
+            f"expected LabelledConfig.max_tokens to be at most {most - n_before}, what {config.base} can read"
+            f"{' after the learned vectors' * bool(n_before)}, found {config.data.max_tokens}: lower it"
         )
     task = Classification(
         train=splits.train,
