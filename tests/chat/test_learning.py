@@ -123,6 +123,11 @@ def test_a_token_that_begins_in_the_header_and_ends_in_the_reply_is_the_replys()
             "{% for m in messages %}{{ m.content + '</s>' }}{% endfor %}{% if add_generation_prompt %}A:{% endif %}",
             "rewrites it around message 2",
         ),
+        (  # thoughts are shown in the last reply only
+            "{% for m in messages %}{{ ('(hm)' if loop.last and m.role == 'assistant' else '') + m.content + '</s>' }}"
+            "{% endfor %}",
+            "rewrites it around message 2",
+        ),
         ("{% for m in messages %}{{ m.role + ': ' + m.content + '\n' }}{% endfor %}", "would not learn to stop"),
     ],
 )
