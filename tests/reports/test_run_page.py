@@ -4,12 +4,12 @@ import re
 from pathlib import Path
 
 import pytest
+from tests.reports.written_runs import write_run
 
 from groundup.configs.finetune_runs import ClassifyConfig, TextConfig
 from groundup.errors import InputError
 from groundup.reports.run_page import Illustrated, illustrate, terminal_text, write_html, write_markdown
 from groundup.reports.run_report import Group, read_groups
-from tests.reports.written_runs import write_run
 
 
 @pytest.fixture(scope="module")

@@ -101,7 +101,7 @@ def _compare(chosen: Compare, prompts: list[str], run: "Run | None", report: Cal
         generation=chosen.config,
         context_length=length,
         encode=as_message if chosen.chat else Pretrained.encode,
-        names=(chosen.base, chosen.run),
+        names=_names(chosen.base, chosen.run),
         report=report,
     )
 
@@ -113,6 +113,12 @@ def _open(name: str) -> "Pretrained":
     found = open_model(name)
     found.model.to(choose_device())
     return found
+
+
+def _names(base: str, run: str) -> tuple[str, str]:
+    """Return what to call both models: the last part of a path, where that tells them apart."""
+    short = Path(base).name or base, Path(run).name or run
+    return short if short[0] != short[1] else (base, run)
 
 
 def _prompts(path: Path) -> list[str]:

@@ -9,9 +9,6 @@ from groundup.planning.quantities import digits
 from groundup.reports.comparison import Comparison, Reading
 from groundup.reports.tables import Cell, Column, Table
 
-NOTHING = "(nothing: it ended at once)"
-"""Shown for a text without a character."""
-
 
 def table_of(found: Comparison) -> Table:
     """Return figures in rows, and the models in columns."""
@@ -47,22 +44,30 @@ def notes_of(found: Comparison) -> list[str]:
 
 
 def summary(found: Comparison) -> str:
-    """Return what was learned and what was forgotten in one or two sentences; empty where nothing was measured."""
-    sentences = []
-    kinds = ((found.domain, "learned"), (found.general, "forgot"))
-    for reading, kind in kinds:
+    """Return what was learned and what was forgotten in a sentence; empty where nothing was measured."""
+    told = []
+    for reading, where in ((found.domain, "the text that was learned"), (found.general, "other text")):
         if reading is None:
             continue
+        base, tuned = reading.base.bits_per_byte, reading.tuned.bits_per_byte
         if found.same_tokens:
-            name, base, tuned = "perplexity", reading.base.perplexity, reading.tuned.perplexity
-        else:
-            name, base, tuned = "bits per byte", reading.base.bits_per_byte, reading.tuned.bits_per_byte
-        difference = _change(base, tuned)
-        verdict = "as before" if difference in ("", "±0.0%") else difference
-        where = "On the text that it learned" if kind == "learned" else "On other text"
-        sentences.append(f"{where} ({reading.name}) {found.tuned} has a {name} of {_number(tuned)}, "
-                         f"{found.base} {_number(base)}: {verdict}.")  # fmt: skip
-    return " ".join(sentences)
+            base, tuned = reading.base.perplexity, reading.tuned.perplexity
+        change = _change(base, tuned)
+        told.append(
+            f"on {where} ({reading.name}) {_number(tuned)} instead of {_number(base)}{change and f' ({change})'}"
+        )
+    figure = "perplexity" if found.same_tokens else "bits per byte"
+    return f"{figure.capitalize()} of {found.tuned} beside {found.base}: {', '.join(told)}." if told else ""
+
+
+def shown(text: str) -> str:
+    r"""Return what a model wrote as it is shown: without the space between prompt and text, and never nothing.
+
+    Example:
+        >>> shown(" there was\n"), shown("")
+        ('there was', '(nothing: it ended at once)')
+    """
+    return text.strip() or "(nothing: it ended at once)"
 
 
 def settings(config: GenerationConfig) -> str:

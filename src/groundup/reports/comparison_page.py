@@ -4,12 +4,14 @@ import math
 
 from groundup.evaluation.perplexity import Perplexity
 from groundup.reports.comparison import Comparison
-from groundup.reports.comparison_figures import NOTHING, notes_of, summary, table_of
+from groundup.reports.comparison_figures import notes_of, shown, summary, table_of
 from groundup.reports.pages import html_page, notes_list
 from groundup.reports.pictures import EDGE, GRID, INK, PAGE, SOFT, as_svg, colour, drawing, img
 from groundup.reports.tables import html, in_html, printable
 
 STYLE = """
+.top { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 28rem), 1fr)); gap: 1.5rem 2.5rem;
+  align-items: start; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); gap: 1rem; }
 .prompt { font-weight: 600; margin: 2.2rem 0 .7rem; white-space: pre-wrap; overflow-wrap: anywhere; max-width: 60rem;
   padding-left: .9rem; border-left: 3px solid var(--accent); }
@@ -29,10 +31,9 @@ def html_of(found: Comparison) -> str:
     """
     parts = [f"<h1>{in_html(found.tuned)} beside {in_html(found.base)}</h1>"]
     parts += [f'<p class="lead">{in_html(sentence)}</p>' for sentence in [summary(found)] if sentence]
-    parts += [html(table_of(found)), notes_list(notes_of(found))]
-    if picture := _picture(found):
-        words = "Bits per byte of both models on each text."
-        parts.append(f'<div class="pictures">{img(picture, words)}</div>')
+    picture = _picture(found)
+    drawn = img(picture, "Bits per byte of both models on each text.") if picture else ""
+    parts += [f'<div class="top">{html(table_of(found))}{drawn}</div>', notes_list(notes_of(found))]
     parts.append("<h2>After the same prompts</h2>")
     texts = zip(found.prompts, found.base_writing.texts, found.tuned_writing.texts, strict=True)
     for prompt, base, tuned in texts:
@@ -42,8 +43,7 @@ def html_of(found: Comparison) -> str:
 
 
 def _article(name: str, text: str) -> str:
-    shown = in_html(text.strip("\n")) or f'<span class="soft">{NOTHING}</span>'
-    return f'<article><h3>{in_html(name)}</h3><p class="text" dir="auto">{shown}</p></article>'
+    return f'<article><h3>{in_html(name)}</h3><p class="text" dir="auto">{in_html(shown(text))}</p></article>'
 
 
 def _picture(found: Comparison) -> str | None:

@@ -5,7 +5,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from groundup.reports.comparison import Comparison
-from groundup.reports.comparison_figures import NOTHING, notes_of, summary, table_of
+from groundup.reports.comparison_figures import notes_of, shown, summary, table_of
 from groundup.reports.tables import aligned, printable
 
 ROOM = 70
@@ -17,7 +17,7 @@ def show(found: Comparison, console: Console) -> None:
     writings = (found.base_writing.texts, found.tuned_writing.texts)
     for prompt, *pair in zip(found.prompts, *writings, strict=True):
         console.print(Text(printable(prompt), style="bold"), soft_wrap=True)
-        texts = [Text(printable(text.strip("\n")) or NOTHING) for text in pair]
+        texts = [Text(printable(shown(text))) for text in pair]
         names = [Text(printable(name, one_line=True), style="dim") for name in (found.base, found.tuned)]
         if console.width >= ROOM:
             grid = Grid(box=None, padding=(0, 2, 0, 0), pad_edge=False, expand=True)

@@ -40,9 +40,9 @@ p { margin: 0 0 1rem; max-width: 46rem; }
 .soft, small, .notes, footer { color: var(--soft); }
 .notes { font-size: .9rem; margin: .9rem 0 0; padding-left: 1.1rem; max-width: 52rem; }
 .notes li { margin: .2rem 0; overflow-wrap: anywhere; }
-.wide { overflow-x: auto; margin: 0 -.65rem; }
+.wide { overflow-x: auto; margin: 0 -.55rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .92rem; }
-th, td { padding: .5rem .65rem; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
+th, td { padding: .5rem .55rem; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
 thead th { color: var(--soft); font-weight: 500; font-size: .85rem; vertical-align: bottom; line-height: 1.3;
   border-bottom: 1.5px solid var(--soft); }
 th:first-child { position: sticky; left: 0; background: var(--page); }

@@ -46,7 +46,7 @@ def drawing(width: float, height: float) -> Iterator[tuple["Figure", "Axes"]]:
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    style: dict[str, Any] = {
+    style: Any = {  # newer versions of matplotlib type the names, older ones do not
         "text.parse_math": False,
         "svg.fonttype": "none",
         "svg.hashsalt": "groundup",  # else ids differ each time
