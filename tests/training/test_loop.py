@@ -29,6 +29,7 @@ from groundup.models.gpt import GPT
 from groundup.tasks.language_modeling import LanguageModeling
 from groundup.tokenization.characters import CharacterTokenizer
 from groundup.training.loop import Outcome, fit
+from groundup.training.loss_curve import draw_loss_curve
 from groundup.training.metrics import read_metrics
 from groundup.training.optimizers import build_optimizer
 from groundup.training.run_folder import Run
@@ -369,7 +370,8 @@ def test_without_patience_the_last_weights_stay(tmp_path: Path):
     assert (outcome.step, outcome.best_step, outcome.stopped_early, outcome.metrics) == (6, 2, False, {"loss": 3.0})
 
 
-def test_a_run_leaves_its_records(tmp_path: Path, task: MakeTask):
+def test_a_run_leaves_its_records(tmp_path: Path, task: MakeTask, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("groundup.training.tracking.draw_loss_curve", draw_loss_curve)  # tests leave it out elsewhere
     run = Run.create(tmp_path / "run", CONFIG)
     fit(small_model(), task(CONFIG), CONFIG, run)
     records = read_metrics(run.metrics)

@@ -32,8 +32,8 @@ def draw_loss_curve(
     from matplotlib.figure import Figure
     from matplotlib.ticker import StrMethodFormatter
 
-    figure = Figure(figsize=(8, 4.6), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = Figure(figsize=(8, 4.6), dpi=150, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     _draw_train(axes, train)
     _draw_validation(axes, validation)
@@ -59,7 +59,7 @@ def draw_loss_curve(
     _add_bits_per_byte(axes, validation)
     axes.legend(frameon=False, labelcolor=INK, loc="upper right")
     partial = picture.with_name(f".{picture.name}.partial")
-    figure.savefig(partial, dpi=150, format="png")
+    canvas.print_png(partial)  # the bytes that savefig writes, which draws all of it twice
     partial.replace(picture)
 
 
