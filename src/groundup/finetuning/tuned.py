@@ -7,11 +7,10 @@ from pathlib import Path
 
 from torch import nn
 
-from groundup.configs.finetune_runs import ClassifyConfig, TextConfig
+from groundup.configs.finetune_runs import ClassifyConfig
 from groundup.errors import InputError
 from groundup.finetuning.lora import merge_and_remove
 from groundup.finetuning.preparation import build_classifier, pad_id, tune
-from groundup.finetuning.preparation_texts import domain_tokens
 from groundup.finetuning.runs import FinetuneConfig, check_base, kind_of
 from groundup.models.classifier import Classifier
 from groundup.tasks.labelling import Predictions, predict
@@ -113,21 +112,6 @@ def open_writer(folder: Path, *, open_base: Callable[[str], Pretrained]) -> Pret
     for parameter in tuned.base.model.parameters():
         parameter.requires_grad_(True)  # as every other model that is opened: nothing is frozen any more
     return replace(tuned.base, source=str(folder))
-
-
-def held_out_text(folder: Path, *, open_base: Callable[[str], Pretrained]) -> str | None:
-    """Return the text that a run of `groundup finetune text` never learned from; None for any other run.
-
-    Raises:
-        InputError: token files that are damaged.
-    """
-    run = Run.open(folder)
-    if kind_of(run) is not TextConfig:
-        return None
-    config = run.read_config(TextConfig)
-    base = open_base(config.base)
-    _, validation = domain_tokens(run, config, base, lambda line: None)
-    return base.tokenizer.decode(validation.ids.tolist())
 
 
 def _labels(run: Run) -> tuple[str, ...]:
