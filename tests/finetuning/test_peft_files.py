@@ -230,7 +230,7 @@ def test_another_base_is_refused_by_fingerprint_and_by_shapes(tmp_path):
         ({"use_qalora": True}, "found use_qalora='True', not supported"),
         ({"some_new_method": {"k": 1}}, "found some_new_method="),
         ({"init_lora_weights": "pissa_niter_4"}, "found init_lora_weights='pissa_niter_4', not supported"),
-        ({"r": 3, "rank_pattern": {}}, "expected A and B of rank 3.0 for transformer.h.0.attn.c_attn"),
+        ({"r": 3, "rank_pattern": {}}, "expected A and B of rank 3 for transformer.h.0.attn.c_attn"),
         ({"r": "many"}, "LoRAConfig.rank"),
         ({"lora_alpha": -1}, "LoRAConfig.alpha"),
         ({"rank_pattern": {"(": 3}}, "expected rank_pattern from names to numbers"),

@@ -10,7 +10,16 @@ from torch import Tensor
 
 from groundup.configs.model import GPTConfig
 from groundup.errors import InputError
-from groundup.weights.peft_names import Factors, from_peft, patterns, peft_module, peft_modules, short_names, to_peft
+from groundup.weights.peft_names import (
+    Factors,
+    from_peft,
+    patterns,
+    peft_module,
+    peft_modules,
+    short_names,
+    take_apart,
+    to_peft,
+)
 
 D = 8
 SIZES = {"vocab_size": 11, "context_length": 8, "d_model": D, "n_layers": 2, "n_heads": 2}
@@ -73,6 +82,23 @@ def test_theirs_are_three_of_ours_and_become_one_again(dora):
         assert (back[name].magnitude is None) if not dora else torch.equal(back[name].magnitude, one.magnitude)
 
 
+@pytest.mark.parametrize("parts", [QKV[:1], QKV[1:], QKV[::2], QKV])
+def test_what_was_stacked_is_taken_apart_to_the_bit(parts):
+    ours = {f"blocks.0.{part}": factors(D, D, dora=True, seed=i) for i, part in enumerate(parts)}
+    theirs = to_peft(ours, GPT2, rank_stabilized=True, lengths=lambda name: torch.ones(D))
+    whole, names = theirs["transformer.h.0.attn.c_attn"], [f"blocks.0.{part}" for part in QKV]
+    apart = take_apart(whole, names, list(ours), 3.0)
+    assert apart is not None
+    assert apart.keys() == ours.keys()
+    for name, one in ours.items():
+        assert torch.equal(apart[name].A, one.A)
+        assert torch.equal(apart[name].B, one.B)
+        assert torch.equal(apart[name].magnitude, one.magnitude)
+    whole.B[:, 0] = 1.0  # somebody trained it on as one
+    assert (take_apart(whole, names, list(ours), 3.0) is None) == (len(parts) < 3 or whole.rank > 2)
+    assert take_apart(whole, names, ["blocks.1.attention.query"], 3.0) is None
+
+
 @pytest.mark.parametrize("config", [LLAMA, OLD], ids=["llama", "2017"])
 def test_where_layers_are_alike_the_names_alone_change(config):
     modules = peft_modules(config)
@@ -110,6 +136,8 @@ def test_a_pattern_holds_what_is_not_usual():
 def test_what_does_not_fit_is_named():
     with pytest.raises(InputError, match=r"found transformer\.h\.2\.attn\.c_attn"):
         from_peft({"transformer.h.2.attn.c_attn": factors(3 * D, D)}, GPT2)
+    with pytest.raises(InputError, match=r"expected B of .*c_attn to have 3 parts alike, found 2"):
+        from_peft({"transformer.h.0.attn.c_attn": factors(2, D)}, GPT2)
     ours = {f"blocks.0.{part}": factors(D, D, rank=rank) for part, rank in zip(QKV[:2], (1, 2), strict=True)}
     with pytest.raises(ValueError, match="one rank and alpha are needed"):
         to_peft(ours, GPT2, rank_stabilized=False, lengths=lambda name: torch.ones(D))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from groundup.configs.codec import to_dict
 from groundup.configs.finetuning import LoRAConfig
 from groundup.errors import InputError
-from groundup.finetuning.adapter_folder import CONFIG, AdapterFolder, read_adapter, write_adapter
+from groundup.finetuning.adapter_folder import CONFIG, OURS, AdapterFolder, read_adapter, write_adapter
 from groundup.finetuning.adapters import adapter_names
 from groundup.finetuning.base import base_fingerprint as base_fingerprint
 from groundup.finetuning.base import refuse_other_base
@@ -135,7 +135,7 @@ def load_adapter(model: GPT, folder: Path, *, name: str = "default") -> LoadedAd
     factors, extra = _sorted_out(found, model, Path(folder))
     if fingerprint := found.ours.get("fingerprint"):
         refuse_other_base(model, str(fingerprint), str(found.ours.get("base", "")))
-    _refuse_shapes(model, factors, config)
+    _refuse_shapes(model, factors)
     if "lora" not in found.ours:
         config = replace(config, targets=tuple(factors))
     configs = {path: replace(config, rank=one.rank, alpha=one.alpha) for path, one in factors.items()}
@@ -168,11 +168,15 @@ def _ours(theirs: Mapping[str, Factors], model: GPT, stacked: object) -> dict[st
     """Return our layers' adapters for those of the published model, taken apart where `save_adapter` stacked them."""
     modules, found, rest = peft_modules(model.config), dict[str, Factors](), dict(theirs)
     for module, told in stacked.items() if isinstance(stacked, dict) else ():
-        if module in rest and module in modules:
-            parts = take_apart(rest[module], modules[module], told["layers"], float(told["alpha"]))
-            if parts is not None:
-                found |= parts
-                del rest[module]
+        if module not in rest or module not in modules:
+            continue
+        try:
+            parts = take_apart(rest[module], modules[module], list(told["layers"]), float(told["alpha"]))
+        except (KeyError, TypeError, ValueError):
+            raise InputError(f"expected layers and alpha of {module} in {OURS}, found {told!r:.80}") from None
+        if parts is not None:
+            found |= parts
+            del rest[module]
     return found | from_peft(rest, model.config)
 
 
@@ -205,7 +209,7 @@ def _sorted_out(found: AdapterFolder, model: GPT, folder: Path) -> tuple[dict[st
         rank = of_module(found.config, "rank_pattern", "r", module)
         if A.ndim != 2 or B.ndim != 2 or not len(A) == B.shape[1] == rank:
             shapes = f"{tuple(A.shape)} and {tuple(B.shape)}"
-            raise InputError(f"expected A and B of rank {rank} for {module} in {folder}, found shapes {shapes}")
+            raise InputError(f"expected A and B of rank {rank:g} for {module} in {folder}, found shapes {shapes}")
         theirs[module] = Factors(
             A=A, B=B, alpha=of_module(found.config, "alpha_pattern", "lora_alpha", module), magnitude=magnitude
         )
@@ -214,7 +218,7 @@ def _sorted_out(found: AdapterFolder, model: GPT, folder: Path) -> tuple[dict[st
     return _ours(theirs, model, found.ours.get("stacked")), extra
 
 
-def _refuse_shapes(model: GPT, factors: Mapping[str, Factors], config: LoRAConfig) -> None:
+def _refuse_shapes(model: GPT, factors: Mapping[str, Factors]) -> None:
     layers = linear_layers(model)
     for path, one in factors.items():
         n_in, n_out = sizes_of(layers[path])

@@ -1,6 +1,17 @@
 """Each part held against an outside reference, as a table."""
 
-from groundup.proofs import data, decoding, engine, generation, layers, models, pretrained, tokenization, training
+from groundup.proofs import (
+    data,
+    decoding,
+    engine,
+    finetuning,
+    generation,
+    layers,
+    models,
+    pretrained,
+    tokenization,
+    training,
+)
 from groundup.proofs.table import Proof as Proof
 from groundup.proofs.table import check_all as check_all
 
@@ -14,5 +25,6 @@ PROOFS: tuple[Proof, ...] = (
     *generation.PROOFS,
     *decoding.PROOFS,
     *training.PROOFS,
+    *finetuning.PROOFS,
 )
 """Every proof, in floor order."""

@@ -80,7 +80,7 @@ def from_peft(theirs: Mapping[str, Factors], config: GPTConfig) -> dict[str, Fac
     Where one of their layers is several of ours, each gets all of A and its own rows of B.
 
     Raises:
-        InputError: a layer that the model of `config` does not have.
+        InputError: a layer that the model of `config` does not have, or of another size.
 
     Example:
         >>> config = GPTConfig(vocab_size=10, d_model=4, n_layers=1, n_heads=1)
@@ -96,6 +96,8 @@ def from_peft(theirs: Mapping[str, Factors], config: GPTConfig) -> dict[str, Fac
                 f"expected an adapter for the layers of this model, found {module}: open the model it is for"
             )
         names = modules[module]
+        if len(whole.B) % len(names):
+            raise InputError(f"expected B of {module} to have {len(names)} parts alike, found {len(whole.B)} rows")
         lengths: Iterable[Tensor | None] = [None] * len(names)
         if whole.magnitude is not None:
             lengths = whole.magnitude.chunk(len(names))
