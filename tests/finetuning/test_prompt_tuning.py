@@ -341,3 +341,27 @@ def test_a_step_against_the_gradient_lowers_the_loss_by_what_the_gradient_says(k
             parameter.sub_(parameter.grad, alpha=1e-5)
         # the curvature times the step: measured 1e-6 of it
         assert before - loss() == pytest.approx(1e-5 * size, rel=1e-4)
+
+
+@both
+def test_past_the_context_windows_slide_where_the_vectors_leave_room(kind):
+    model = tuned(build(), kind, noise=0.5)  # 12 tokens of text
+
+    def windowed(prompt, n):
+        ids, start = list(prompt), 0
+        for _ in range(n):
+            if len(ids) - start > 12:
+                start = len(ids) - 6
+            ids += greedily(model, ids[start:], 1)
+        return ids[len(prompt) :]
+
+    config = replace(GREEDY, max_new_tokens=30)
+    expected = [windowed(prompt, 30) for prompt in PROMPTS]
+    assert generate(model, PROMPTS, config) == expected
+    assert generate(model, PROMPTS, replace(config, use_cache=False)) == expected
+    drawn = [[step[0].token for step in speculate(model, PromptLookup(), prompt, config)] for prompt in PROMPTS]
+    assert drawn == expected
+    with pytest.raises(InputError, match="prompt of at most 12 tokens"):
+        generate(model, [list(range(13))], config)
+    beam = GenerationConfig(strategy="beam", max_new_tokens=30, beam=BeamConfig(n_beams=3))
+    assert generate(model, PROMPTS, beam) == generate(model, PROMPTS, replace(beam, use_cache=False))

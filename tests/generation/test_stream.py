@@ -59,6 +59,7 @@ class Reciter(torch.nn.Module):
     def __init__(self, ids: list[int], n_prompt: int) -> None:
         super().__init__()
         self.config = GPTConfig(vocab_size=300, context_length=len(ids) + n_prompt + 1)
+        self.context_length = self.config.context_length
         self.token_embedding = torch.nn.Embedding(300, 1)
         self.ids, self.n_prompt = ids, n_prompt
 

@@ -62,7 +62,7 @@ def draw_reply(
         >>> len("".join(texts)), reply.n_drawn, reply.is_ended
         (5, 5, False)
     """
-    room = model.config.context_length - len(ids)
+    room = model.context_length - len(ids)
     config = replace(config, max_new_tokens=max(1, min(config.max_new_tokens, room)))
     steps = stream(model, tokenizer, ids, config, prefix=prefix, is_stopped=is_stopped)
     reply = Reply(n_prompt=len(ids))

@@ -116,7 +116,7 @@ class Session:
     def _say(self, text: str) -> Iterator[Event]:
         self._stop.clear()
         said = Message(role="user", content=text)
-        context, n_forgotten = self._model.config.context_length, self._n_forgotten
+        context, n_forgotten = self._model.context_length, self._n_forgotten
         whole = Conversation(messages=(*self.conversation.system, *self.conversation.turns[n_forgotten:], said))
         # An answer has room, and if it is short of what was asked for, at least a quarter of the context.
         room = max(1, context - min(self.config.max_new_tokens, context // 4))
@@ -160,7 +160,7 @@ class Session:
 
     def _why_cut(self, reply: Reply) -> str:
         if reply.n_drawn < self.config.max_new_tokens:
-            return f"(cut: the context of {self._model.config.context_length:,} tokens is full)"
+            return f"(cut: the context of {self._model.context_length:,} tokens is full)"
         return f"(cut after {reply.n_drawn:,} tokens: /set max_new_tokens to change that, or ask it to go on)"
 
     def _encode(self, conversation: Conversation) -> list[int]:
@@ -234,7 +234,7 @@ class Session:
     def _stats(self, rest: str) -> list[str]:
         if not self._replies:
             return ["(nothing was said yet)"]
-        last, context = self._replies[-1], self._model.config.context_length
+        last, context = self._replies[-1], self._model.context_length
         speed = last.tokens_per_second
         used = last.n_prompt + last.n_drawn
         return [

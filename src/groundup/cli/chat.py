@@ -69,7 +69,7 @@ def command(arguments: list[str]) -> int:
 
 
 def _banner(name: str, model: "GPT", precision: str) -> str:
-    size = f"{model.n_parameters():,} parameters, {precision}, context of {model.config.context_length:,} tokens"
+    size = f"{model.n_parameters():,} parameters, {precision}, context of {model.context_length:,} tokens"
     return f"{name}: {size}\nType a message. /help shows the commands, Ctrl-C stops a reply, Ctrl-D leaves."
 
 

@@ -71,7 +71,7 @@ def beam_search(
     if not starts:
         return []
     # The last token of the context may be followed by one more, which nothing reads.
-    longest = [min(config.max_new_tokens, model.config.context_length + 1 - len(start)) for start in starts]
+    longest = [min(config.max_new_tokens, model.context_length + 1 - len(start)) for start in starts]
     beams = [Beams(config.beam, most) for most in longest]
     with torch.inference_mode(), evaluation_mode(model):
         capacity = max(len(start) + most for start, most in zip(starts, longest, strict=True))

@@ -104,7 +104,7 @@ def _steps(
     is_finished: Callable[[int], bool],
     prefix: Prefix | None,
 ) -> Iterator[list[Draw]]:
-    context_length = model.config.context_length
+    context_length = model.context_length
     texts = _Texts(prompts, model.token_embedding.weight.device)
     rows, generators = list(range(len(prompts))), row_generators(config.seed, len(prompts))
     capacity = min(context_length, max(texts.ends) + config.max_new_tokens) if config.use_cache else None

@@ -119,7 +119,7 @@ class ModelDraft:
     @torch.inference_mode()
     def propose(self, ids: Sequence[int], n: int) -> Proposal:
         """Return `n` tokens, or as many as the draft's context has room for."""
-        context_length = self._model.config.context_length
+        context_length = self._model.context_length
         half = max(1, context_length // 2)
         n = min(n, context_length - half + 1)
         beyond = max(0, len(ids) + n - 1 - context_length)

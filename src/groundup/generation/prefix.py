@@ -85,7 +85,7 @@ class Prefix:
         self._cache.truncate([n_held])
         if len(window) > self._cache.capacity:  # doubled: the room follows what is read
             room = max(len(window), 2 * self._cache.capacity)
-            self._cache.resize(min(room, self._model.config.context_length))
+            self._cache.resize(min(room, self._model.context_length))
         rest = window[n_held:]
         only = torch.tensor([len(rest) - 1], device=rest.device) if n_last == 1 < len(rest) else None
         hidden = self._model.hidden_states(rest[None], cache=self._cache, only=only)[0]  # [rest or 1, D]

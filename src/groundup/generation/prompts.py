@@ -39,9 +39,9 @@ def _checked(row: int, prompt: Sequence[int], model: GPT, end_id: int | None, n_
         if end_id is None:
             raise InputError("expected a prompt, found an empty one and no end-of-text token to begin after: give one")
         ids = [end_id]
-    if len(ids) > model.config.context_length:
+    if len(ids) > model.context_length:
         raise InputError(
-            f"expected a prompt of at most {model.config.context_length} tokens, this model's context_length, "
+            f"expected a prompt of at most {model.context_length} tokens, this model's context_length, "
             f"found {len(ids)} (prompt {row}): shorten it or keep its end"
         )
     unknown = [token for token in ids if not 0 <= token < n_tokens]

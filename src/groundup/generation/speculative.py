@@ -186,7 +186,7 @@ def _steps(
     end_id: int | None,
     is_finished: Callable[[int], bool],
 ) -> Iterator[list[Draw]]:
-    config, context_length = verifier.config, verifier.model.config.context_length
+    config, context_length = verifier.config, verifier.model.context_length
     ids, start = list(prompt), 0
     n_last = len(prompt) + config.max_new_tokens
     with evaluation_mode(verifier.model):
