@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -85,7 +86,9 @@ def marker(i: int) -> str:
 def as_svg(figure: "Figure") -> str:
     """Return a figure from `drawing` as an SVG document with both sets of colours; call it inside the block."""
     written = io.StringIO()
-    figure.savefig(written, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # matplotlib's font only measures: the reader's has the characters
+        figure.savefig(written, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     svg = written.getvalue()
     svg = svg[svg.index("<svg") :]
     for i, drawn in enumerate(SHOWN):
