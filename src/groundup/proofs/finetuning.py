@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from groundup.configs.finetuning import LoRAConfig
 from groundup.finetuning.lora import apply_lora, lora_layers, merge, unmerge
@@ -93,18 +93,27 @@ def _gradients(build: Callable[[], Any], **fields: bool) -> Callable[[], float]:
             expected.backward(direction)
             layers, differences = lora_layers(ours), [apart(out.detach(), expected.detach())]
             for module, names in peft_modules(ours.config).items():
-                mine = [layer.adapter for name in names if (layer := layers[name]).adapter is not None]
+                mine = [layers[name].adapters["default"] for name in names]
                 other = theirs.base_model.model.get_submodule(module)
                 # Where three of our layers are one of theirs, all three read its A.
-                pairs = [(sum(part.A.grad for part in mine), other.lora_A["default"].weight.grad)]
-                pairs.append((torch.cat([part.B.grad for part in mine]), other.lora_B["default"].weight.grad))
+                pairs = [
+                    (_gradient(mine, "A").sum(0), other.lora_A),
+                    (_gradient(mine, "B").flatten(0, 1), other.lora_B),
+                ]
                 if "use_dora" in fields:
-                    theirs_magnitude = other.lora_magnitude_vector["default"].weight.grad
-                    pairs.append((torch.cat([part.magnitude.grad for part in mine]), theirs_magnitude))
-                differences += [apart(a, b) / float(b.abs().max()) for a, b in pairs]
+                    pairs.append((_gradient(mine, "magnitude").flatten(), other.lora_magnitude_vector))
+                for gradient, part in pairs:
+                    expected_gradient = part["default"].weight.grad
+                    differences.append(apart(gradient, expected_gradient) / float(expected_gradient.abs().max()))
             return largest(differences)
 
     return difference
+
+
+def _gradient(adapters: list[nn.Module], name: str) -> Tensor:
+    """Return the gradients of one parameter of several adapters, one above the other."""
+    gradients = [adapter.get_parameter(name).grad for adapter in adapters]
+    return torch.stack([gradient for gradient in gradients if gradient is not None])
 
 
 @contextmanager
