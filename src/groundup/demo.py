@@ -66,15 +66,23 @@ def run_demo(folder: Path, *, quick: bool = False, say: Callable[[str], None] = 
         InputError: when `folder` exists.
         KeyboardInterrupt: when the training was stopped; it has said how to go on.
     """
-    config = demo_config(quick=quick)
-    if start(config, folder).interrupted:
+    if start(demo_config(quick=quick), folder).interrupted:
         raise KeyboardInterrupt
+    return measure_demo(folder, n_tales=20 if quick else N_TALES, say=say)
+
+
+def measure_demo(folder: Path, *, n_tales: int = N_TALES, say: Callable[[str], None] = print) -> DemoResult:
+    """Hold the trained run in `folder` against the exact entropy, and what it writes against the grammar.
+
+    Raises:
+        InputError: no run there, or a damaged one.
+    """
     say("measuring on validation text …")
     measured = evaluate_run(folder, max_tokens=MEASURED_TOKENS)
-    n_tales = 20 if quick else N_TALES
     say(f"writing {n_tales} tales at temperature {TEMPERATURE} and checking each against the grammar …")
-    tales = list(write_tales(load_run(folder), n_tales))
-    documents = find_corpus(config.data.corpus, max_bytes=config.data.max_bytes).documents()
+    loaded = load_run(folder)
+    tales, data = list(write_tales(loaded, n_tales)), loaded.config.data
+    documents = find_corpus(data.corpus, max_bytes=data.max_bytes).documents()
     known = {"".join(document.pieces) for document in documents}
     return DemoResult(
         run=folder,

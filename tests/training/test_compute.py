@@ -180,23 +180,26 @@ def test_measuring_leaves_no_trace_in_the_bits_of_a_run(tmp_path: Path, monkeypa
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
-@pytest.mark.slow  # a minute: 120 steps of a small recipe's size, twice
+@pytest.mark.slow  # ten seconds: a processor without bfloat16 instructions takes its time
 def test_bfloat16_learns_as_float32_does(tmp_path: Path):
     losses = []
     for precision in ("float32", "bfloat16"):
         config = recipe("shakespeare-char")
+        model = replace(config.model, n_layers=2, d_model=64, n_heads=2, context_length=32)
         training = replace(
             config.training,
             steps=120,
+            batch_size=8,
             precision=precision,
             compute=ComputeConfig(threads=1, linear="default"),
             evaluation=EvaluationConfig(every_steps=120, max_tokens=16_384, sample_tokens=0),
         )
-        outcome = start(replace(config, training=training), tmp_path / precision, console=Console(file=io.StringIO()))
+        config = replace(config, model=model, training=training)
+        outcome = start(config, tmp_path / precision, console=Console(file=io.StringIO()))
         losses.append(outcome.metrics["loss"])
-    # Seeds differ by about 0.02 here: what rounding changes must be lost in that.
-    assert losses[1] == pytest.approx(losses[0], abs=0.02)
-    assert max(losses) < 2.8
+    # Two seeds differ by 0.016 here: what rounding changes (3e-5 was seen) must be lost in that.
+    assert losses[1] == pytest.approx(losses[0], abs=0.002)
+    assert max(losses) < 3.0  # 2.82; which letters are frequent is worth 3.3
 
 
 def test_threads_are_given_back():
