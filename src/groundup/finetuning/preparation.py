@@ -12,6 +12,7 @@ from groundup.configs.finetuning import TuningConfig
 from groundup.data.labelled import LabelledSplits, load_labelled
 from groundup.errors import InputError
 from groundup.finetuning.methods import apply_method
+from groundup.finetuning.runs import FinetuneConfig
 from groundup.models.classifier import Classifier
 from groundup.tasks.classification import Classification, TextBatch
 from groundup.training.learned import n_learned
@@ -36,12 +37,7 @@ def prepare_classification(
     counts_of = {name: len(part.texts) for name, part in _parts(splits)}
     same_data(run, everything, labels=splits.names, texts=counts_of, notes=splits.notes)
     classifier = build_classifier(config, base, len(splits.names))
-    n_before = config.tuning.prompt.n_vectors if config.tuning.method in ("prompt", "prefix") else 0
-    if config.data.max_tokens + n_before > (most := base.model.config.context_length):
-        raise InputError(
-            f"expected LabelledConfig.max_tokens to be at most {most - n_before}, what {config.base} can read"
-            f"{' after the learned vectors' * bool(n_before)}, found {config.data.max_tokens}: lower it"
-        )
+    check_room(config.data.max_tokens, "LabelledConfig.max_tokens", config, base)
     task = Classification(
         train=splits.train,
         validation=splits.validation,
@@ -72,6 +68,21 @@ def build_classifier(config: ClassifyConfig, base: Pretrained, n_labels: int) ->
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.training.seed)
         return Classifier(base.model, n_labels, config.head)
+
+
+def check_room(wanted: int, field: str, config: FinetuneConfig, base: Pretrained) -> None:
+    """Refuse more tokens than the base can read, behind the learned vectors if there are to be any.
+
+    Raises:
+        InputError: naming the field.
+    """
+    tuning = config.tuning
+    n_before = tuning.prompt.n_vectors if tuning.method in ("prompt", "prefix") else 0
+    if wanted > (most := base.model.config.context_length - n_before):
+        behind = f" behind {n_before} learned vectors" if n_before else ""
+        raise InputError(
+            f"expected {field} to be at most {most}, what {config.base} can read{behind}, found {wanted}: lower it"
+        )
 
 
 def pad_id(base: Pretrained) -> int:

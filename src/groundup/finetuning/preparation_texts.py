@@ -12,7 +12,7 @@ from groundup.data.preferences import read_preferences, split_preferences
 from groundup.data.tokens import TokenFile, open_tokens, prepare_tokens
 from groundup.download import local_path
 from groundup.errors import InputError
-from groundup.finetuning.preparation import model_page, same_data, tune
+from groundup.finetuning.preparation import check_room, model_page, same_data, tune
 from groundup.models.gpt import GPT
 from groundup.tasks.conversations import ConversationTuning, ReplyBatch
 from groundup.tasks.language_modeling import LanguageModeling, TokenBatch
@@ -34,7 +34,7 @@ def prepare_text(run: Run, config: TextConfig, base: Pretrained, report: Report)
     Raises:
         InputError: a corpus that cannot be found or used, or a context that the base has not.
     """
-    _check_context(config.context_length, "TextConfig.context_length", base, config.base)
+    check_room(config.context_length, "TextConfig.context_length", config, base)
     train, validation = domain_tokens(run, config, base, report)
     tune(base, config.tuning, seed=config.training.seed)
     task = LanguageModeling(
@@ -62,7 +62,7 @@ def prepare_chat(run: Run, config: ChatConfig, base: Pretrained, report: Report)
         InputError: a base without a template, conversations that cannot be used, or that are not those the run began
             with.
     """
-    _check_context(config.context_length, "ChatConfig.context_length", base, config.base)
+    check_room(config.context_length, "ChatConfig.context_length", config, base)
     sides = split_chats(read_chats(_file(config.data)), config.data.validation_fraction, config.data.seed)
     same_data(run, [sides.train, sides.validation])
     most = min(config.data.max_tokens, config.context_length)
@@ -98,7 +98,7 @@ def prepare_preference(run: Run, config: PreferConfig, base: Pretrained, report:
     """
     sides = split_preferences(read_preferences(_file(config.data)), config.data.validation_fraction, config.data.seed)
     same_data(run, [[[p.prompt, p.chosen, p.rejected] for p in side] for side in (sides.train, sides.validation)])
-    most = min(config.data.max_tokens, base.model.config.context_length)
+    check_room(most := config.data.max_tokens, "ChatDataConfig.max_tokens", config, base)
     template = template_of(base)
     train, validation = (
         encode_pairs(base.tokenizer, template, side, max_tokens=most) for side in (sides.train, sides.validation)
@@ -139,12 +139,6 @@ def domain_tokens(run: Run, config: TextConfig, base: Pretrained, report: Report
     for tokens in (train, validation):
         tokens.verify()
     return train, validation
-
-
-def _check_context(wanted: int, field: str, base: Pretrained, name: str) -> None:
-    most = base.model.config.context_length
-    if wanted > most:
-        raise InputError(f"expected {field} to be at most {most}, what {name} can read, found {wanted}: lower it")
 
 
 def _file(config: ChatDataConfig) -> Path:
