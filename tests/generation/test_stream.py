@@ -160,6 +160,9 @@ def test_stop_texts_cut_the_text_that_would_come_without_them(stops: list[str], 
 def test_a_prompt_may_be_ids():
     model, config = random_gpt(), GenerationConfig(max_new_tokens=5)
     assert [*stream(model, Bytes(), list(b"ab"), config)] == [*stream(model, Bytes(), "ab", config)]
+    assert generate_text(model, Bytes(), [list(b"ab"), "c"], config) == generate_text(
+        model, Bytes(), ["ab", "c"], config
+    )
 
 
 def test_alternatives_come_with_each_step():

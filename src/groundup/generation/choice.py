@@ -84,7 +84,8 @@ def choose(
     Args:
         model: what predicts.
         tokenizer: the one that it was trained with.
-        prompt: what stands before; an empty one begins with the end-of-text token.
+        prompt: what stands before; an empty one begins with the end-of-text token. A text is encoded as it is: for a
+            model that reads a begin token before every text give the ids that `Pretrained.encode` returns.
         choices: at least one; no two equal, none empty.
         by: the property of `Scored` that decides.
         ends: score the end-of-text token behind each choice too.
@@ -159,9 +160,9 @@ def _read(model: GPT, tokenizer: Tokenizer, head: list[int], tails: list[list[in
     """Return the log-probability of each token of each tail, all of which follow `head`."""
     [head], n_tokens = checked_prompts(model, [head], tokenizer.end_id, tokenizer.vocab_size)
     longest = len(head) + max(map(len, tails))
-    if longest > model.config.context_length:
+    if longest > model.context_length:
         raise InputError(
-            f"expected prompt and choice of at most {model.config.context_length} tokens together, this model's "
+            f"expected prompt and choice of at most {model.context_length} tokens together, this model's "
             f"context_length, found {longest}: shorten the prompt"
         )
     checked_prompts(model, tails, tokenizer.end_id, n_tokens)

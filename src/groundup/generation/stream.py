@@ -65,7 +65,8 @@ def stream(
     Args:
         model: what predicts.
         tokenizer: what spells.
-        prompt: what to continue.
+        prompt: what to continue. A text is encoded as it is: for a model that reads a begin token before every text (of
+            the Llama family, most), give the ids that `Pretrained.encode` returns.
         config: how to draw.
         prefix: what the prompt may begin with, read before; see `Prefix`.
         draft: a smaller model with the same vocabulary, or any `Draft`, which guesses ahead; see `speculate`.
@@ -95,12 +96,14 @@ def stream(
 def generate_text(
     model: GPT,
     tokenizer: Tokenizer,
-    prompts: Sequence[str],
+    prompts: Sequence[str | Sequence[int]],
     config: GenerationConfig,
     *,
     prefix: Prefix | None = None,
 ) -> list[str]:
-    """Return the text drawn after each prompt, without the prompt. Row i draws with config.seed + i; see `stream`.
+    """Return the text drawn after each prompt (a text, or its ids), without it. Row i draws with config.seed + i.
+
+    A text is encoded as it is; when to give ids, and the rest, is said at `stream`.
 
     Raises:
         InputError: as `stream`.
