@@ -129,42 +129,56 @@ def compare(
         >>> found.domain.base == found.domain.tuned, found.base_writing == found.tuned_writing
         (True, True)
     """
-    if not prompts:
-        raise InputError("expected at least one prompt to compare models on, found none: give some")
     config = GenerationConfig() if generation is None else generation
-    most = min(base.model.context_length, tuned.model.context_length)
-    length = min(CONTEXT_LENGTH if context_length is None else context_length, most)
-    named = names or (base.source, tuned.source)
-    drawings = [
-        [_drawing(prepared, encode(prepared, prompt), config) for prompt in prompts]
-        for prepared in (_prepared(base), _prepared(tuned))
-    ]
-    ends = (base.tokenizer.end_id, tuned.tokenizer.end_id)
-    writings = [
-        _written(drawing, config, end_id, partial(report, f"{name} writes …"))
-        for drawing, end_id, name in zip(drawings, ends, named, strict=True)
-    ]
-
-    def read(text: NamedText | None) -> Reading | None:
-        if text is None:
-            return None
-        report(f"{named[0]} reads {text.name} …")
-        first = predict(base, text.text, length)
-        report(f"{named[1]} reads {text.name} …")
-        return Reading(name=text.name, base=first, tuned=predict(tuned, text.text, length))
-
+    length = min(context_length or CONTEXT_LENGTH, base.model.context_length, tuned.model.context_length)
+    both, named = (base, tuned), names or (base.source, tuned.source)
+    writings = _write(both, named, prompts, config, encode, report)
     return Comparison(
         base=named[0],
         tuned=named[1],
         prompts=tuple(prompts),
         base_writing=writings[0],
         tuned_writing=writings[1],
-        domain=read(domain),
-        general=read(general),
+        domain=_read(both, named, domain, length, report),
+        general=_read(both, named, general, length, report),
         same_tokens=fingerprint(base.tokenizer) == fingerprint(tuned.tokenizer),
         context_length=length,
         generation=config,
     )
+
+
+def _write(
+    both: tuple[Pretrained, Pretrained],
+    named: tuple[str, str],
+    prompts: Sequence[str],
+    config: GenerationConfig,
+    encode: Callable[[Pretrained, str], list[int]],
+    report: Report,
+) -> list[Writing]:
+    """Let each model continue each prompt; what must be refused is refused before anything is drawn."""
+    if not prompts:
+        raise InputError("expected at least one prompt to compare models on, found none: give some")
+    drawings = [
+        [_drawing(prepared, encode(prepared, prompt), config) for prompt in prompts]
+        for prepared in map(_prepared, both)
+    ]
+    return [
+        _written(drawing, config, found.tokenizer.end_id, partial(report, f"{name} writes …"))
+        for drawing, found, name in zip(drawings, both, named, strict=True)
+    ]
+
+
+def _read(
+    both: tuple[Pretrained, Pretrained], named: tuple[str, str], text: NamedText | None, length: int, report: Report
+) -> Reading | None:
+    """Let each model predict a text."""
+    if text is None:
+        return None
+    found = []
+    for model, name in zip(both, named, strict=True):
+        report(f"{name} reads {text.name} …")
+        found.append(predict(model, text.text, length))
+    return Reading(name=text.name, base=found[0], tuned=found[1])
 
 
 def predict(found: Pretrained, text: str, context_length: int) -> Perplexity:

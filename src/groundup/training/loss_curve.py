@@ -59,7 +59,8 @@ def draw_loss_curve(
     _add_bits_per_byte(axes, validation)
     axes.legend(frameon=False, labelcolor=INK, loc="upper right")
     partial = picture.with_name(f".{picture.name}.partial")
-    canvas.print_png(partial)  # the bytes that savefig writes, which draws all of it twice
+    # The bytes that savefig writes, which draws all of it twice.
+    canvas.print_png(partial)  # type: ignore[no-untyped-call]
     partial.replace(picture)
 
 

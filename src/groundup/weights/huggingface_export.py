@@ -57,12 +57,7 @@ def save_huggingface(
         ([2, 0, 1], 0.0)
     """
     folder = Path(folder)
-    if model.prefix is not None:
-        raise InputError(
-            "expected a model to write, found one with learned vectors before the text, for which its format has no "
-            "place: take the adapter folder of the run, which peft reads"
-        )
-    config = write_config(model.config)
+    config = _config(model)
     spelled = _spellings(tokenizer, template_tokens or {})
     ids = {f"{name}_id": tokenizer.special_tokens.get(spelled.get(name, "")) for name in SPELLINGS[:3]}
     partial = folder.with_name(f".{folder.name}.unfinished")
@@ -83,6 +78,15 @@ def save_huggingface(
         ) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _config(model: GPT) -> dict[str, Any]:
+    if model.prefix is not None:
+        raise InputError(
+            "expected a model to write, found one with learned vectors before the text, for which the format has no "
+            "place: take the adapter folder of the run, which peft reads"
+        )
+    return write_config(model.config)
 
 
 def _refuse_in_use(folder: Path) -> None:
