@@ -78,16 +78,7 @@ def save_adapter(
         >>> len(load_adapter(model, folder, name="again").layers)
         4
     """
-    layers = {path: layer for path, layer in lora_layers(model).items() if name in layer.adapters}
-    if not layers:
-        known = ", ".join(adapter_names(model)) or "(there are none)"
-        raise InputError(f"expected one of the adapters {known} to save, found {name!r}")
-    ours: dict[str, Factors] = {}
-    for path, layer in layers.items():
-        one = layer.adapters[name]
-        assert isinstance(one, LowRank)
-        ours[path] = Factors(A=one.A.detach(), B=one.B.detach(), alpha=one.config.alpha, magnitude=_detached(one))
-        config = one.config
+    ours, config = _factors(model, name)
     linear = linear_layers(model)
     theirs = to_peft(
         ours,
@@ -112,6 +103,20 @@ def save_adapter(
             "stacked": _stacked(model, ours, theirs),
         },
     )
+
+
+def _factors(model: GPT, name: str) -> tuple[dict[str, Factors], LoRAConfig]:
+    """Return what an adapter holds for each layer, and its config."""
+    ones = {path: layer.adapters[name] for path, layer in lora_layers(model).items() if name in layer.adapters}
+    if not ones:
+        known = ", ".join(adapter_names(model)) or "(there are none)"
+        raise InputError(f"expected one of the adapters {known} to save, found {name!r}")
+    found: dict[str, Factors] = {}
+    for path, one in ones.items():
+        assert isinstance(one, LowRank)
+        found[path] = Factors(A=one.A.detach(), B=one.B.detach(), alpha=one.config.alpha, magnitude=_detached(one))
+        config = one.config
+    return found, config
 
 
 def load_adapter(model: GPT, folder: Path, *, name: str = "default") -> LoadedAdapter:

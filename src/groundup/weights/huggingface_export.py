@@ -39,8 +39,7 @@ def save_huggingface(
         licence: as its publisher names it.
 
     Raises:
-        InputError: a model of no published family, or with learned vectors before the text; a folder in use, a place
-            that cannot be written, a full disk.
+        InputError: a model of no published family or with learned vectors, a folder in use, no place, a full disk.
 
     Example:
         >>> import tempfile
