@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 ROUNDS, BATCH = 3, 16
-WARM, TIMED = 3, 12
+WARM, TIMED = 1, 6
 CONTENDERS = ("groundup", "transformers", "transformers, by length")
 METHODS = ("lora", "full", "last")
 
