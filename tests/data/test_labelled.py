@@ -8,7 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundup.configs.finetune_runs import LabelledConfig
-from groundup.data.labelled import Labelled, LabelledSplits, load_labelled
+from groundup.data import labelled
+from groundup.data.labelled import Labelled, LabelledSplits, load_labelled, read_more
+from groundup.data.labelled_corpora import LABELLED
+from groundup.data.labelled_files import LabelledRows
 from groundup.errors import InputError
 
 
@@ -170,3 +173,13 @@ def test_labels_fit_texts_and_names():
     empty = Labelled(texts=(), labels=(), names=("x", "y"))
     assert empty.counts == (0, 0)
     assert LabelledSplits(train=empty, validation=empty, test=empty, names=empty.names, notes=()).test is empty
+
+
+def test_of_a_corpus_in_parts_those_for_the_test_are_measured(monkeypatch: pytest.MonkeyPatch):
+    def part_of(corpus: object, part: int) -> LabelledRows:
+        return LabelledRows(texts=(f"text of part {part}",), labels=("positive",))
+
+    monkeypatch.setattr(labelled, "read_part", part_of)
+    assert read_more(LabelledConfig(file="sst2"), ("negative", "positive")).texts == ("text of part 2",)
+    monkeypatch.setattr(labelled, "LABELLED", {"mine": LABELLED["moods"]})
+    assert read_more(LabelledConfig(file="mine"), ("negative", "positive")).texts == ("text of part 0",)

@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from rich.console import Console
+from safetensors.torch import load_file
 from tests.finetuning.small_runs import TUNINGS, resources, training
 
 from groundup.configs import GPTConfig
@@ -15,6 +17,7 @@ from groundup.models.gpt import GPT
 from groundup.resolve import open_model
 from groundup.tokenization import ByteBPE
 from groundup.training.metrics import read_metrics
+from groundup.training.step import Stepper
 from groundup.weights.huggingface_export import save_huggingface
 
 QUIET = Console(quiet=True)
@@ -96,3 +99,32 @@ def test_a_missing_file_is_named_and_leaves_no_folder(file: str, base: Path, tmp
     with pytest.raises(InputError, match="found"):
         finetune(config, tmp_path / "run", open_base=open_model, console=QUIET)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("task", ["chat", "prefer"])
+def test_a_stopped_run_goes_on_with_the_same_bits(
+    task: str, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    if task == "chat":
+        config = ChatConfig(
+            base=str(base), data=chats(tmp_path), context_length=48, tuning=TUNINGS["lora"], training=training()
+        )
+    else:
+        config = PreferConfig(base=str(base), data=pairs(tmp_path), tuning=TUNINGS["lora"], training=training())
+    finetune(config, tmp_path / "whole", open_base=open_model, console=QUIET)
+    update = Stepper.update
+
+    def stopping(self: Stepper, step: int) -> float:
+        if step == 5:
+            raise KeyboardInterrupt
+        return update(self, step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Stepper, "update", stopping)
+        assert finetune(config, tmp_path / "parts", open_base=open_model, console=QUIET).interrupted
+    resume_finetune(tmp_path / "parts", open_base=open_model, console=QUIET)
+    whole, parts = (
+        load_file(tmp_path / name / "checkpoints" / "step-8" / "model.safetensors") for name in ("whole", "parts")
+    )
+    assert whole.keys() == parts.keys()
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)

@@ -59,6 +59,7 @@ def _label(tuned: "Tuned", texts: list[str], *, as_json: bool) -> None:
     """Print the label of each text, in their order."""
     from groundup.finetuning.tuned import label_texts
 
+    texts = [text.strip() for text in texts]  # as what was learned
     if empty := sum(not text.strip() for text in texts):
         raise InputError(f"expected texts to label, found {empty} empty: leave them out")
     found = label_texts(tuned, texts)
@@ -90,5 +91,6 @@ def _measure(tuned: "Tuned", chosen: Classify) -> int:
             chosen.out.mkdir(parents=True)
         except OSError as error:
             raise InputError(f"expected a new folder for --out, found {chosen.out}: {error.strerror}") from None
-    test_classifier(tuned, test, chosen.out, console=Console())
+    title = f"{chosen.run.resolve().name}: {len(test.texts):,} texts of {chosen.file}"
+    test_classifier(tuned, test, chosen.out, title=title, console=Console())
     return 0

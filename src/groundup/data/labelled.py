@@ -107,10 +107,14 @@ def load_labelled(config: LabelledConfig) -> LabelledSplits:
 def read_more(config: LabelledConfig, names: tuple[str, ...]) -> Labelled:
     """Return all texts of config.file, to be measured with labels that are known already.
 
+    Of a corpus that is published in parts, those for the test.
+
     Raises:
         InputError: what cannot be read, or a label that is not one of `names`.
     """
-    return _indexed(_read(config.file, 0, config, []), names, config.file)
+    corpus = LABELLED.get(config.file)
+    part = len(corpus.parts) - 1 if corpus else 0
+    return _indexed(_read(config.file, part, config, []), names, config.file)
 
 
 def _read(given: str, part: int, config: LabelledConfig, notes: list[str]) -> LabelledRows:

@@ -10,7 +10,7 @@ from rich.console import Console
 from groundup.errors import InputError
 from groundup.finetuning.preparation import prepare_classification
 from groundup.finetuning.preparation_texts import prepare_chat, prepare_preference, prepare_text
-from groundup.finetuning.results import write_results
+from groundup.finetuning.results import is_measured, write_results
 from groundup.finetuning.runs import FinetuneConfig, check_base, kind_of
 from groundup.training.lifecycle import Ready, begin, go_on
 from groundup.training.loop import Outcome
@@ -73,6 +73,6 @@ def _preparing(open_base: OpenBase) -> Any:  # noqa: ANN401 - of whatever the ta
 
 
 def _finished(outcome: Outcome, open_base: OpenBase, console: Console | None) -> Outcome:
-    if not outcome.interrupted and not (outcome.was_over and (outcome.run.path / "resources.json").exists()):
+    if not outcome.interrupted and not (outcome.was_over and is_measured(outcome)):
         write_results(outcome, open_base=open_base, console=Console() if console is None else console)
     return outcome

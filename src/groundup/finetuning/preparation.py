@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 
-from groundup.configs.finetune_runs import ClassifyConfig
+from groundup.configs.finetune_runs import ClassifyConfig, LabelledConfig
 from groundup.configs.finetuning import TuningConfig
 from groundup.data.labelled import LabelledSplits, load_labelled
 from groundup.errors import InputError
 from groundup.finetuning.methods import apply_method
-from groundup.finetuning.runs import FinetuneConfig
+from groundup.finetuning.runs import FinetuneConfig, refuse_lost
 from groundup.models.classifier import Classifier
 from groundup.tasks.classification import Classification, TextBatch
 from groundup.training.learned import n_learned
@@ -32,10 +32,7 @@ def prepare_classification(
     Raises:
         InputError: texts that cannot be used, or that are not those the run began with.
     """
-    splits = load_labelled(config.data)
-    everything = [[part.texts, part.labels] for _, part in _parts(splits)]
-    counts_of = {name: len(part.texts) for name, part in _parts(splits)}
-    same_data(run, everything, labels=splits.names, texts=counts_of, notes=splits.notes)
+    splits = labelled_splits(run, config.data)
     classifier = build_classifier(config, base, len(splits.names))
     check_room(config.data.max_tokens, "LabelledConfig.max_tokens", config, base)
     task = Classification(
@@ -47,7 +44,7 @@ def prepare_classification(
         max_tokens=config.data.max_tokens,
         pad_id=pad_id(base),
     )
-    counts = ", ".join(f"{n:,} {name}" for name, n in counts_of.items())
+    counts = ", ".join(f"{len(part.texts):,} {name}" for name, part in _parts(splits))
     n_steps = config.training.steps * config.training.sequences_per_step
     page = [
         f"run         {run.path}",
@@ -58,6 +55,19 @@ def prepare_classification(
         f"({n_steps / len(splits.train.texts):.2g} epochs)",
     ]
     return Ready(model=classifier, task=task, page=page)
+
+
+def labelled_splits(run: Run, config: LabelledConfig) -> LabelledSplits:
+    """Return the labelled texts of a run in their parts, and see that they are those it began with.
+
+    Raises:
+        InputError: texts that cannot be used, or others.
+    """
+    splits = load_labelled(config)
+    everything = [[part.texts, part.labels] for _, part in _parts(splits)]
+    counts = {name: len(part.texts) for name, part in _parts(splits)}
+    same_data(run, everything, labels=splits.names, texts=counts, notes=splits.notes)
+    return splits
 
 
 def build_classifier(config: ClassifyConfig, base: Pretrained, n_labels: int) -> Classifier:
@@ -93,6 +103,14 @@ def pad_id(base: Pretrained) -> int:
 def tune(base: Pretrained, config: TuningConfig, *, seed: int) -> None:
     """Let what `config` says of the base learn, and nothing else: see `methods.apply_method`."""
     apply_method(base.model, config, encode=base.tokenizer.encode, seed=seed)
+
+
+def refuse_idle(gpt: torch.nn.Module) -> None:
+    """Raise InputError where nothing of a model learns: without a head of its own, no block is too few."""
+    if n_learned(gpt) == 0:
+        raise InputError(
+            "expected FreezingConfig.last_blocks to be at least 1 where there is no head to learn, found 0: raise it"
+        )
 
 
 def model_page(base: str, tuning: TuningConfig, model: torch.nn.Module) -> list[str]:
@@ -136,6 +154,7 @@ def same_data(run: Run, everything: object, **told: object) -> None:
     try:
         before = json.loads(path.read_text(encoding="utf-8"))["sha256"]
     except FileNotFoundError:
+        refuse_lost(run, path)
         write_atomically(path, json.dumps({"sha256": digest, **told}, indent=2, ensure_ascii=False) + "\n")
         return
     except (OSError, ValueError, KeyError, TypeError):

@@ -12,13 +12,14 @@ from groundup.data.preferences import read_preferences, split_preferences
 from groundup.data.tokens import TokenFile, open_tokens, prepare_tokens
 from groundup.download import local_path
 from groundup.errors import InputError
-from groundup.finetuning.preparation import check_room, model_page, same_data, tune
+from groundup.finetuning.preparation import check_room, model_page, refuse_idle, same_data, tune
 from groundup.models.gpt import GPT
 from groundup.tasks.conversations import ConversationTuning, ReplyBatch
 from groundup.tasks.language_modeling import LanguageModeling, TokenBatch
 from groundup.tasks.preference import PreferenceTuning
 from groundup.tasks.reference import PairBatch
 from groundup.training.lifecycle import Ready
+from groundup.training.preparation import before_documents
 from groundup.training.run_folder import Run
 from groundup.weights.pretrained import Pretrained
 
@@ -35,14 +36,16 @@ def prepare_text(run: Run, config: TextConfig, base: Pretrained, report: Report)
         InputError: a corpus that cannot be found or used, or a context that the base has not.
     """
     check_room(config.context_length, "TextConfig.context_length", config, base)
-    train, validation = domain_tokens(run, config, base, report)
+    train, validation, end_id = domain_tokens(run, config, base, report)
     tune(base, config.tuning, seed=config.training.seed)
+    refuse_idle(base.model)
     task = LanguageModeling(
         train=train,
         validation=validation,
         tokenizer=base.tokenizer,
         context_length=config.context_length,
         training=config.training,
+        end_id=end_id,
     )
     tokens_per_step = config.training.sequences_per_step * config.context_length
     page = [
@@ -71,6 +74,7 @@ def prepare_chat(run: Run, config: ChatConfig, base: Pretrained, report: Report)
         encode_chats(base.tokenizer, template, side, max_tokens=most) for side in (sides.train, sides.validation)
     )
     tune(base, config.tuning, seed=config.training.seed)
+    refuse_idle(base.model)
     task = ConversationTuning(
         train=train.examples,
         validation=validation.examples,
@@ -114,6 +118,7 @@ def prepare_preference(run: Run, config: PreferConfig, base: Pretrained, report:
         folder=run.path,
     )
     tune(base, config.tuning, seed=config.training.seed)
+    refuse_idle(base.model)
     page = [
         f"run         {run.path}",
         f"file        {config.data.file}: {len(train.pairs):,} pairs to learn, {len(validation.pairs):,} held out",
@@ -124,8 +129,10 @@ def prepare_preference(run: Run, config: PreferConfig, base: Pretrained, report:
     return Ready(model=base.model, task=task, page=page)
 
 
-def domain_tokens(run: Run, config: TextConfig, base: Pretrained, report: Report) -> tuple[TokenFile, TokenFile]:
-    """Return the tokens to learn and those held out; made once for a run, then opened.
+def domain_tokens(
+    run: Run, config: TextConfig, base: Pretrained, report: Report
+) -> tuple[TokenFile, TokenFile, int | None]:
+    """Return the tokens to learn, those held out, and the one before each document; made once for a run, then opened.
 
     Raises:
         InputError: a corpus that cannot be found, or damaged files.
@@ -138,7 +145,7 @@ def domain_tokens(run: Run, config: TextConfig, base: Pretrained, report: Report
     validation = open_tokens(run.tokens, "validation", tokenizer=base.tokenizer)
     for tokens in (train, validation):
         tokens.verify()
-    return train, validation
+    return train, validation, before_documents(base.tokenizer, train, config.data)
 
 
 def _file(config: ChatDataConfig) -> Path:

@@ -1,6 +1,7 @@
 """What a fine-tuning run leaves at its end: its test, its predictions, its adapter alone, and what it cost."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,14 @@ import numpy as np
 from rich.console import Console
 
 from groundup.configs.finetune_runs import ClassifyConfig, TextConfig
-from groundup.data.labelled import Labelled, load_labelled
+from groundup.data.labelled import Labelled
 from groundup.evaluation.classification_plots import draw_classification
 from groundup.evaluation.classification_report import measure_classification
 from groundup.evaluation.classification_text import classification_text
 from groundup.evaluation.perplexity import byte_lengths_of, evaluate_tokens
 from groundup.evaluation.predictions import write_predictions
 from groundup.finetuning.peft_files import save_adapter
+from groundup.finetuning.preparation import labelled_splits
 from groundup.finetuning.preparation_texts import domain_tokens
 from groundup.finetuning.prompt_files import save_prompt
 from groundup.finetuning.tuned import Tuned, label_texts, open_tuned
@@ -32,31 +34,48 @@ def write_results(outcome: Outcome, *, open_base: Callable[[str], Pretrained], c
     """Measure the best weights of a run that has ended; write and show what was found.
 
     test.json, predictions.tsv and test.png for a classifier, test.json for a text, adapter/ in PEFT's format for
-    adapters and learned vectors, resources.json for all.
+    adapters and learned vectors, resources.json for all: last, so that with it all the others are there. What an
+    earlier end of the same run left is replaced.
+
+    Raises:
+        InputError: labelled texts that are not those the run began with, or a place that cannot be written.
     """
-    peak = (
-        peak_memory(choose_device(outcome.run.config["training"]["device"])) or 0
-    )  # before a second model is opened to measure the first
+    device = choose_device(outcome.run.config["training"]["device"])
+    peak = peak_memory(device) or 0  # before a second model is opened to measure the first
     tuned = open_tuned(outcome.run.path, open_base=open_base)
+    tuned.model.to(device)
     folder = outcome.run.path
-    _write_resources(tuned, outcome, peak)
     method = tuned.config.tuning.method
-    if method in ("lora", "prompt", "prefix") and not (folder / "adapter").exists():
+    if method in ("lora", "prompt", "prefix"):
+        shutil.rmtree(folder / "adapter", ignore_errors=True)
         save = save_adapter if method == "lora" else save_prompt
         save(tuned.base.model, folder / "adapter", base=tuned.config.base)
     if isinstance(tuned.config, ClassifyConfig):
-        test_classifier(tuned, load_labelled(tuned.config.data).test, folder, console=console)
+        test = labelled_splits(tuned.run, tuned.config.data).test
+        title = f"{folder.resolve().name}: {len(test.texts):,} texts never learned"
+        test_classifier(tuned, test, folder, title=title, console=console)
     elif isinstance(tuned.config, TextConfig):
         _test_text(tuned, tuned.config, open_base, console)
+    _write_resources(tuned, outcome, peak)
 
 
-def test_classifier(tuned: Tuned, test: Labelled, folder: Path | None, *, console: Console) -> None:
+def is_measured(outcome: Outcome) -> bool:
+    """Tell whether `write_results` has done its work for the steps that a run has taken now."""
+    try:
+        steps = json.loads((outcome.run.path / "resources.json").read_text(encoding="utf-8"))["steps"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return bool(steps == outcome.step)
+
+
+def test_classifier(tuned: Tuned, test: Labelled, folder: Path | None, *, title: str, console: Console) -> None:
     """Measure a classifier on labelled texts: write test.json, predictions.tsv and test.png, and show the table.
 
     Args:
         tuned: of task classify.
-        test: texts that it never saw.
+        test: the texts.
         folder: where to write. None: nowhere.
+        title: of the picture.
         console: where to show.
     """
     if not test.texts:
@@ -67,22 +86,24 @@ def test_classifier(tuned: Tuned, test: Labelled, folder: Path | None, *, consol
     if folder is not None:
         _write_test(folder, report.n, report.metrics, report.intervals)
         write_predictions(folder / "predictions.tsv", labels, probabilities, names=test.names, texts=test.texts)
-        title = f"{tuned.run.path.resolve().name}: {report.n:,} texts never learned"
         draw_classification(folder / "test.png", labels, probabilities, names=test.names, title=title)
     say(console, f"\n{classification_text(report)}\n")
 
 
 def _test_text(tuned: Tuned, config: TextConfig, open_base: Callable[[str], Pretrained], console: Console) -> None:
     """Measure a tuned writer and its base on the text that was held out."""
-    _, validation = domain_tokens(tuned.run, config, tuned.base, lambda line: None)
+    _, validation, end_id = domain_tokens(tuned.run, config, tuned.base, lambda line: None)
     ids = validation.ids[: config.training.evaluation.max_tokens + 1]
 
     def measured(model: Any) -> Any:  # noqa: ANN401 - both are GPTs
         lengths = byte_lengths_of(tuned.base.tokenizer)
-        return evaluate_tokens(model.eval(), ids, context_length=config.context_length, byte_lengths=lengths)
+        return evaluate_tokens(
+            model.eval(), ids, context_length=config.context_length, byte_lengths=lengths, end_id=end_id
+        )
 
     after = measured(tuned.model)
-    before = measured(open_base(config.base).model)
+    device = tuned.base.model.token_embedding.weight.device
+    before = measured(open_base(config.base).model.to(device))
     metrics = {
         "loss": after.loss,
         "perplexity": after.perplexity,
@@ -121,7 +142,8 @@ def _write_resources(tuned: Tuned, outcome: Outcome, peak: int) -> None:
         "parameters": sum(p.numel() for p in tuned.model.parameters()),
         "peak_bytes": max(peak, earlier),
         "seconds": round(outcome.seconds, 3),
-        "tokens": tuned.found.tokens,
+        "tokens": outcome.tokens,
+        "steps": outcome.step,
         "checkpoint_bytes": sum(file.stat().st_size for file in files if file.name == "model.safetensors"),
     }
     write_atomically(path, json.dumps(document, indent=2) + "\n")

@@ -45,16 +45,23 @@ def is_finetuned(path: Path) -> bool:
         return False
 
 
+def refuse_lost(run: Run, path: Path) -> None:
+    """Raise InputError if `path`, which is not there, was written before the checkpoints that are."""
+    if run.checkpoint_steps():
+        raise InputError(f"expected {path}, which says what {run.path} began with, found none: restore it from a copy")
+
+
 def check_base(run: Run, gpt: GPT, name: str) -> None:
-    """Write down in base.json which model a run begins with; later, refuse another one.
+    """Write down in base.json which model a run begins with; once it has learned something, refuse another one.
 
     Raises:
-        InputError: the weights that `name` gives now are not those that the run began with.
+        InputError: the weights that `name` gives now are not those that the run began with, or nobody can tell.
     """
     path, found = run.path / "base.json", base_fingerprint(gpt)
     try:
         told = json.loads(path.read_text(encoding="utf-8")).get("fingerprint")
     except FileNotFoundError:
+        refuse_lost(run, path)
         write_atomically(path, json.dumps({"name": name, "fingerprint": found}, indent=2) + "\n")
         return
     except (OSError, ValueError, AttributeError):

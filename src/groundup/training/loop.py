@@ -51,6 +51,8 @@ class Outcome:
     """Its validation loss."""
     seconds: float
     """Time spent, earlier sessions included."""
+    tokens: int
+    """Tokens learned from, in earlier sessions too."""
     interrupted: bool = False
     """Ctrl-C ended it: a checkpoint of the last whole step was saved."""
     skipped: int = 0
@@ -190,6 +192,7 @@ def _outcome(session: Session[Any, Any], *, interrupted: bool, was_over: bool = 
         best_step=stopping.best_step,
         best_loss=stopping.best_loss,
         seconds=session.tracker.seconds,
+        tokens=state.tokens,
         interrupted=interrupted,
         skipped=state.skipped,
         stopped_early=not interrupted and state.step < session.config.steps,

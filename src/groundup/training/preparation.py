@@ -62,14 +62,19 @@ def prepare_data(run: Run, config: DataConfig, *, report: Callable[[str], None] 
     validation = open_tokens(run.tokens, "validation", tokenizer=tokenizer)
     for tokens in (train, validation):
         tokens.verify()
-    has_documents = tokenizer.end_id is not None and train.n_tokens > 0 and train.ids[0] == tokenizer.end_id
     return Prepared(
         tokenizer=tokenizer,
         train=train,
         validation=validation,
         floor=_entropy(config.corpus, tokenizer),
-        end_id=tokenizer.end_id if has_documents and config.separate_documents else None,
+        end_id=before_documents(tokenizer, train, config),
     )
+
+
+def before_documents(tokenizer: Tokenizer, train: TokenFile, config: DataConfig) -> int | None:
+    """Return the token before each document, across which nothing is attended to; None: one text, or not asked for."""
+    has_documents = tokenizer.end_id is not None and train.n_tokens > 0 and train.ids[0] == tokenizer.end_id
+    return tokenizer.end_id if has_documents and config.separate_documents else None
 
 
 def make_tokenizer(config: DataConfig) -> Tokenizer:
