@@ -40,6 +40,15 @@ def test_runs_come_last_the_newest_first_with_their_numbers_counted(tmp_path: Pa
     assert all(model.n_bytes and model.n_bytes > 4 * 23 for model in runs)
 
 
+def test_tuned_runs_are_counted_whole_and_those_that_label_texts_are_left_out(tmp_path: Path):
+    for name, task in (("labels", "classify"), ("writes", "text"), ("unfinished", "chat")):
+        a_run(tmp_path / name, numbers=1, when=1000)
+        (tmp_path / name / "config.json").write_text(json.dumps({"task": task}))
+    (tmp_path / "writes" / "resources.json").write_text(json.dumps({"parameters": 500}))
+    found = {Path(model.name).name: model.n_parameters for model in known_models(tmp_path)[len(PUBLISHED) :]}
+    assert found == {"writes": 500, "unfinished": None}
+
+
 @pytest.mark.parametrize("content", [b"", b"\xff" * 8, b"\x08" + bytes(7) + b"nonsense", b"\x02" + bytes(7) + b"[]"])
 def test_a_damaged_run_is_still_listed(tmp_path: Path, content: bytes):
     a_run(tmp_path / "run", numbers=1, when=1000)

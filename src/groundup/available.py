@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from groundup.planning.quantities import in_bytes
 from groundup.resolve import find_model
@@ -70,25 +70,42 @@ def _weights_bytes(place: Path) -> int:
 
 
 def _runs(folder: Path) -> list[Available]:
-    """Return the runs in `folder` that have weights, the newest first."""
+    """Return the runs in `folder` that have weights and write, the newest first; classifiers write nothing."""
     found = []
     for config in folder.glob("*/config.json"):
         weights = sorted(
             config.parent.glob("checkpoints/step-*/model.safetensors"), key=lambda path: path.stat().st_mtime
         )
-        if weights:
+        if weights and _read(config).get("task") != "classify":
             found.append((weights[-1].stat().st_mtime, config.parent, weights[-1]))
     return [
         Available(
             name=str(run),
             kind="run",
-            n_parameters=_count(weights),
+            n_parameters=_count_all(run, weights),
             n_bytes=weights.stat().st_size,
             licence="yours",
             source=weights.parent.name,
         )
         for _, run, weights in sorted(found, reverse=True)
     ]
+
+
+def _count_all(run: Path, weights: Path) -> int | None:
+    """Return the numbers in a run's model: a checkpoint of a fine-tuning run holds only those that learned."""
+    if "task" not in _read(run / "config.json"):
+        return _count(weights)
+    told = _read(run / "resources.json").get("parameters")
+    return told if isinstance(told, int) else None
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """Return the object in a JSON file, {} where there is none: a damaged run is still listed."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _count(file: Path) -> int | None:

@@ -8,16 +8,12 @@ def finish(outcome: Outcome) -> int:
     if outcome.interrupted:  # the loop has said where it saved, and how to go on
         return 130
     figures = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in outcome.metrics.items())
-    early = f" (stopped early; best weights are of step {outcome.best_step})" if outcome.stopped_early else ""
     path = outcome.run.path
     if outcome.was_over:
-        print(f"nothing is left to do: {path} ended at step {outcome.step:,}{early}: {figures}")
-        option = "--training.evaluation.patience" if outcome.stopped_early else "--training.steps"
-        above = "its own" if outcome.stopped_early else f"{outcome.n_steps}"
-        print(f"to go on all the same: groundup resume {path} {option} N, with N above {above}")
+        print(_nothing_left(outcome, figures))
         print(f"next: groundup generate {path}\n      groundup evaluate {path}")
         return 0
-    print(f"done in {outcome.seconds:,.0f} s after {outcome.step:,} steps{early}: {figures}")
+    print(f"done in {outcome.seconds:,.0f} s after {outcome.step:,} steps{_early(outcome)}: {figures}")
     print(f"loss curve: {outcome.run.loss_curve}\nnext: groundup generate {path}\n      groundup evaluate {path}")
     return 0
 
@@ -27,10 +23,27 @@ def finish_tuned(outcome: Outcome) -> int:
     if outcome.interrupted:
         return 130
     path, task = outcome.run.path, outcome.run.config["task"]
-    early = f" (stopped early; best weights are of step {outcome.best_step})" if outcome.stopped_early else ""
-    print(f"done in {outcome.seconds:,.0f} s after {outcome.step:,} steps{early}: {path}")
+    if outcome.was_over:
+        best = "" if outcome.best_loss is None else f"best validation loss {outcome.best_loss:.4f}"
+        print(_nothing_left(outcome, best))
+    else:
+        print(f"done in {outcome.seconds:,.0f} s after {outcome.step:,} steps{_early(outcome)}: {path}")
     base = outcome.run.config["base"]
     use = {"classify": f'groundup classify {path} "a text"', "chat": f"groundup chat {path}"}
     again = f"groundup report {path}" if task == "classify" else f"groundup compare {base} {path} --prompts FILE"
     print(f"next: {use.get(task, f'groundup generate {path}')}\n      {again}")
     return 0
+
+
+def _nothing_left(outcome: Outcome, figures: str) -> str:
+    option = "--training.evaluation.patience" if outcome.stopped_early else "--training.steps"
+    above = "its own" if outcome.stopped_early else f"{outcome.n_steps}"
+    path = outcome.run.path
+    return (
+        f"nothing is left to do: {path} ended at step {outcome.step:,}{_early(outcome)}: {figures}\n"
+        f"to go on all the same: groundup resume {path} {option} N, with N above {above}"
+    )
+
+
+def _early(outcome: Outcome) -> str:
+    return f" (stopped early; best weights are of step {outcome.best_step})" if outcome.stopped_early else ""

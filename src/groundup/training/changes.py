@@ -58,9 +58,7 @@ def check_changes(changes: Changes, after: Configured) -> None:
     for path, (old, new) in changes.items():
         for beginning, reason in FIXED.items():
             if path == beginning or path.startswith(f"{beginning}."):
-                raise InputError(
-                    f"expected {path} to stay {old!r}, found {new!r}: {reason}; start a new run with groundup train"
-                )
+                raise InputError(f"expected {path} to stay {old!r}, found {new!r}: {reason}; start a new run")
     sizes = [
         changes.get(f"training.{name}", (getattr(after.training, name),))[0]
         for name in ("batch_size", "accumulation_steps")
@@ -69,7 +67,7 @@ def check_changes(changes: Changes, after: Configured) -> None:
         raise InputError(
             f"expected training.batch_size * training.accumulation_steps to stay {sizes[0]} * {sizes[1]}, found "
             f"{after.training.batch_size} * {after.training.accumulation_steps}: the place in the text follows from "
-            "it, so some would come twice; keep the product or start a new run with groundup train"
+            "it, so some would come twice; keep the product or start a new run"
         )
 
 
@@ -82,14 +80,14 @@ def check_options(arguments: Sequence[str]) -> None:
     Example:
         >>> check_options(["runs/mine", "--model.d-model", "256"])
         Traceback (most recent call last):
-        groundup.errors.InputError: expected options of --training, found --model.d-model, which cannot change: its weights are of this model; start a new run with groundup train
+        groundup.errors.InputError: expected options of --training, found --model.d-model, which cannot change: its weights are of this model; start a new run
     """  # noqa: E501 - the message is shown whole
     for option in arguments:
         room = option.removeprefix("--").partition(".")[0]
         if option.startswith(f"--{room}.") and room in FIXED:
             raise InputError(
                 f"expected options of --training, found {option.partition('=')[0]}, which cannot change: "
-                f"{FIXED[room]}; start a new run with groundup train"
+                f"{FIXED[room]}; start a new run"
             )
 
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -102,6 +102,12 @@ class Run:
         Raises:
             InputError: naming the file and the field, when it was written by another version or for another task.
         """
+        task = self.config.get("task")
+        if task is not None and is_dataclass(cls) and "task" not in {field.name for field in fields(cls)}:
+            raise InputError(
+                f"expected a run of groundup train, found {self.path}, of groundup finetune {task}: "
+                f"groundup report {self.path} shows what it reached, groundup resume {self.path} goes on with it"
+            )
         try:
             return from_dict(cls, self.config)
         except InputError as error:
