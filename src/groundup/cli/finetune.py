@@ -158,17 +158,19 @@ def command(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(HELP)
         return 0
-    goal, rest = arguments[0], [_renamed(one) for one in arguments[1:]]
+    goal = arguments[0]
     if goal not in GOALS:
         raise InputError(f"expected what to learn, {', '.join(GOALS)}, found {goal!r}: groundup finetune --help")
+    rest = [_renamed(argument, goal) for argument in arguments[1:]]
     method = _method(rest)
     default = GOALS[goal](
         tuning=TuningConfig(method=method),
         training=finetune_training(method, steps=STEPS[goal], batch_size=BATCHES[goal]),
     )
     chosen = parse(GOALS[goal], rest, program=f"groundup finetune {goal}", default=default)
-    if goal == "classify":
-        chosen = _in_epochs(chosen, rest)
+    if goal in ("chat", "prefer") and not chosen.data.file:
+        raise InputError(f"expected a .jsonl file to learn from, found none: groundup finetune {goal} --data FILE")
+    chosen = _scheduled(goal, chosen, rest)
     from groundup.cli.outcome import finish_tuned  # torch: not for --help
     from groundup.finetuning.launch import finetune
     from groundup.resolve import open_model
@@ -176,9 +178,10 @@ def command(arguments: list[str]) -> int:
     return finish_tuned(finetune(chosen.config(), chosen.out or Path(f"runs/finetune-{goal}"), open_base=open_model))
 
 
-def _renamed(argument: str) -> str:
-    """Return --file for --data, which everyone types: the config calls the field `file`."""
-    return argument.replace("--data", "--file", 1) if argument.partition("=")[0] == "--data" else argument
+def _renamed(argument: str, goal: str) -> str:
+    """Return for --data, which everyone types, what the field is called: --file, or --corpus of a text."""
+    field = "--corpus" if goal == "text" else "--file"
+    return argument.replace("--data", field, 1) if argument.partition("=")[0] == "--data" else argument
 
 
 def _method(arguments: list[str]) -> Method:
@@ -189,27 +192,26 @@ def _method(arguments: list[str]) -> Method:
     return next((method for method in known if given and method == given[-1]), "lora")
 
 
-def _in_epochs(chosen: FinetuneClassify, arguments: list[str]) -> FinetuneClassify:
-    """Return `chosen` with the steps that its epochs take, and what follows from their number."""
-    if any(argument.startswith("--training.steps") for argument in arguments):
-        if chosen.epochs is not None:
-            raise InputError("expected --epochs or --training.steps, found both: leave one out")
-        return chosen
-    from groundup.data.labelled import load_labelled
+def _scheduled(goal: str, chosen: Any, arguments: list[str]) -> Any:  # noqa: ANN401 - one of GOALS
+    """Return `chosen` with its steps, and with the warmup, evaluations and checkpoints that follow from their number.
 
-    n_texts = len(load_labelled(chosen.data).train.texts)
-    epochs = 3.0 if chosen.epochs is None else chosen.epochs
-    steps = max(1, round(epochs * n_texts / chosen.training.sequences_per_step))
-    made = finetune_training(chosen.tuning.method, steps=steps, batch_size=chosen.training.batch_size)
+    Raises:
+        InputError: both epochs and steps, or texts that cannot be used.
+    """
+    given = {argument.partition("=")[0].replace("_", "-") for argument in arguments}
+    training, steps = chosen.training, chosen.training.steps
+    if goal == "classify" and "--training.steps" not in given:
+        from groundup.data.labelled import load_labelled
 
-    def given(name: str) -> bool:
-        return any(argument.startswith(f"--training.{name}") for argument in arguments)
-
-    training = replace(chosen.training, steps=steps)
-    if not given("schedule"):
-        training = replace(training, schedule=made.schedule)
-    if not given("evaluation.every-steps"):
-        training = replace(training, evaluation=replace(training.evaluation, every_steps=made.evaluation.every_steps))
-    if not given("checkpoints"):
-        training = replace(training, checkpoints=made.checkpoints)
+        epochs = 3.0 if chosen.epochs is None else chosen.epochs
+        n_texts = len(load_labelled(chosen.data).train.texts)
+        steps = max(1, round(epochs * n_texts / training.sequences_per_step))
+    elif goal == "classify" and chosen.epochs is not None:
+        raise InputError("expected --epochs or --training.steps, found both: leave one out")
+    made = finetune_training(chosen.tuning.method, steps=steps, batch_size=training.batch_size)
+    training = replace(training, steps=steps)
+    for part, name in (("schedule", "warmup_steps"), ("evaluation", "every_steps"), ("checkpoints", "every_steps")):
+        if f"--training.{part}.{name.replace('_', '-')}" not in given:
+            of_steps = replace(getattr(training, part), **{name: getattr(getattr(made, part), name)})
+            training = replace(training, **{part: of_steps})
     return replace(chosen, training=training)
