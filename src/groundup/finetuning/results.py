@@ -27,6 +27,7 @@ from groundup.training.loop import Outcome
 from groundup.training.peak_memory import peak_memory
 from groundup.training.progress import say
 from groundup.training.run_folder import write_atomically
+from groundup.weights.catalog import PUBLISHED
 from groundup.weights.pretrained import Pretrained
 
 
@@ -49,7 +50,9 @@ def write_results(outcome: Outcome, *, open_base: Callable[[str], Pretrained], c
     if method in ("lora", "prompt", "prefix"):
         shutil.rmtree(folder / "adapter", ignore_errors=True)
         save = save_adapter if method == "lora" else save_prompt
-        save(tuned.base.model, folder / "adapter", base=tuned.config.base)
+        name = tuned.config.base
+        hub_id = PUBLISHED[name].hub_id if name in PUBLISHED else name  # what `peft` can find
+        save(tuned.base.model, folder / "adapter", base=hub_id)
     if isinstance(tuned.config, ClassifyConfig):
         test = labelled_splits(tuned.run, tuned.config.data).test
         title = f"{folder.resolve().name}: {len(test.texts):,} texts never learned"
