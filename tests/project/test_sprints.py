@@ -29,9 +29,24 @@ SLOW = {  # those that take more than ten seconds
     "10_pretrained_generation_demo/speculative",
     "10_pretrained_generation_demo/strategies",
     "10_pretrained_generation_demo/streaming",
+    "11_finetune_classification/freezing",
+    "11_finetune_classification/pooling",
+    "11_finetune_classification/spam",
+    "12_finetune_generation/preferences",
+    "12_finetune_generation/replies_only",
+    "12_finetune_generation/style",
+    "13_lora/lora_vs_full",
+    "13_lora/merge_and_switch",
+    "13_lora/theory",
+    "13_lora/variants",
 }
-NEEDS_DATA = {"08_gpt2_assembly/tokenizer", "10_pretrained_generation_demo/loading"}  # GPT-2's vocabulary
-NEEDS_MODEL = [path for path in DEMOS if path.parents[1].name == "10_pretrained_generation_demo"]
+NEEDS_DATA = {
+    "08_gpt2_assembly/tokenizer",  # GPT-2's vocabulary
+    "10_pretrained_generation_demo/loading",  # the same
+    "11_finetune_classification/spam",
+    "12_finetune_generation/style",  # Shakespeare
+}
+NEEDS_MODEL = [path for path in DEMOS if "installed_smollm2() is None" in path.read_text(encoding="utf-8")]
 MAX_LINES = 100
 DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 OURS = {  # what a demo imports and never writes again; nobody imports the command line
