@@ -65,7 +65,7 @@ def main(out: Path = OUT) -> None:
     small, full = found["LoRA, rank 4"], found["full"]
     gap = small["metrics"]["accuracy"] - full["metrics"]["accuracy"]
     print(f"Rank 4 and full: {100 * gap:+.1f} points, with a {full['trainable'] / small['trainable']:.0f}th", end=" ")
-    print("of the parameters; the tables of a GPT this small are most of it, and no adapter sits on them.")
+    print("of the parameters; half of them are the table of tokens, which has no adapter.")
 
     plt.style.use(Path(__file__).parents[2] / "groundup.mplstyle")
     figure, (left, right) = plt.subplots(1, 2, figsize=(11.5, 4.4), width_ratios=(1.3, 1))
