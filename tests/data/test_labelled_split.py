@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from groundup.data.labelled_split import draw, shares, split
+from groundup.data.labelled_split import apportion, draw, split
 
 FRACTIONS = st.sampled_from([0.0, 0.1, 0.2, 0.33, 0.49])
 # Few texts, so that many are copies; the label is a function of the text unless a test says otherwise.
@@ -77,14 +77,14 @@ def test_a_text_with_two_labels_stays_in_training():
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=8), st.data())
 def test_shares_are_whole_exact_and_near(counts: list[int], data: st.DataObject):
     total = data.draw(st.integers(0, sum(counts)))
-    taken = shares(counts, total)
+    taken = apportion(counts, total)
     assert sum(taken) == total
     for count, share in zip(counts, taken, strict=True):
         assert 0 <= share <= count
         assert abs(share - total * count / max(1, sum(counts))) < 1
     some = [count for count in counts if count]
     if len(some) <= total:
-        least = shares(some, total, least=1)
+        least = apportion(some, total, least=1)
         assert sum(least) == total
         assert all(1 <= share <= count for share, count in zip(least, some, strict=True))
 

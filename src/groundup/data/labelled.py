@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from groundup.configs.finetune_runs import LabelledConfig
 from groundup.data.labelled_corpora import LABELLED, read_part
 from groundup.data.labelled_files import SUFFIXES, LabelledRows, read_labelled
-from groundup.data.labelled_split import draw, shares, split
+from groundup.data.labelled_split import apportion, draw, split
 from groundup.download import local_path
 from groundup.errors import InputError
 
@@ -186,7 +186,7 @@ def _chosen(data: Labelled, config: LabelledConfig, notes: list[str]) -> Labelle
                 f"LabelledConfig.max_examples must be at least {len(data.names)}, a text of each label, found "
                 f"{config.max_examples}"
             )
-        take = shares(data.counts, config.max_examples, least=1)
+        take = apportion(data.counts, config.max_examples, least=1)
         notes.append(f"{config.max_examples:,} of {len(data.texts):,} texts taken")
         data = _taken(data, draw(data.texts, data.labels, take, seed=config.seed))
     return data

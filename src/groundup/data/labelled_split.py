@@ -45,7 +45,7 @@ def split(
         else:
             groups[found.pop()].append(copies[text])
     counts = [sum(map(len, of_label)) for of_label in groups]
-    n_validation, n_test = (shares(counts, round(part * sum(counts))) for part in (validation, test))
+    n_validation, n_test = (apportion(counts, round(part * sum(counts))) for part in (validation, test))
     parts: tuple[list[int], list[int], list[int]] = (training, [], [])
     for of_label, count, wanted, wanted_test in zip(groups, counts, n_validation, n_test, strict=True):
         seen = 0
@@ -74,7 +74,7 @@ def draw(texts: Sequence[str], labels: Sequence[int], take: Sequence[int], *, se
     return sorted(drawn)
 
 
-def shares(counts: Sequence[int], total: int, *, least: int = 0) -> list[int]:
+def apportion(counts: Sequence[int], total: int, *, least: int = 0) -> list[int]:
     """Return whole numbers that add up to `total`, as near to the proportions of `counts` as such numbers can be.
 
     Without `least` each is within 1 of its exact share and none is above its count (largest remainders).
@@ -85,7 +85,7 @@ def shares(counts: Sequence[int], total: int, *, least: int = 0) -> list[int]:
         least: take at least so many of each; `counts` and `total` must allow it.
 
     Example:
-        >>> shares([70, 20, 10], 9), shares([97, 2, 1], 10, least=1)
+        >>> apportion([70, 20, 10], 9), apportion([97, 2, 1], 10, least=1)
         ([6, 2, 1], [8, 1, 1])
     """
     available = np.asarray(counts, dtype=np.int64)
