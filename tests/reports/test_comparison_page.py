@@ -34,3 +34,10 @@ def test_the_picture_is_left_out_where_nothing_can_be_drawn():
     assert "<img" not in html_of(NOTHING_READ)
     no_bytes = Perplexity(loss=1.0, n_tokens=3, n_bytes=0)
     assert "<img" not in html_of(replace(NOTHING_READ, domain=Reading(name="x", base=no_bytes, tuned=no_bytes)))
+
+
+def test_names_of_any_length_leave_the_picture_its_room():
+    """matplotlib warns where texts leave no room for axes, and warnings are errors here."""
+    long = "a/folder/" * 12
+    named = replace(FOUND, base=f"{long}base", tuned=f"{long}tuned")
+    assert "<img" in html_of(named)

@@ -118,7 +118,12 @@ def _open(name: str) -> "Pretrained":
 def _names(base: str, run: str) -> tuple[str, str]:
     """Return what to call both models: the last part of a path, where that tells them apart."""
     short = Path(base).name or base, Path(run).name or run
-    return short if short[0] != short[1] else (base, run)
+    return short if short[0] != short[1] else (_tail(base), _tail(run))
+
+
+def _tail(name: str, longest: int = 32) -> str:
+    """Return the end of a path that is long: a table has no room for more."""
+    return name if len(name) <= longest else f"…{name[1 - longest :]}"
 
 
 def _prompts(path: Path) -> list[str]:

@@ -29,7 +29,7 @@ def apply_method(gpt: GPT, config: TuningConfig, *, encode: Callable[[str], list
         >>> gpt = GPT(GPTConfig(vocab_size=8, context_length=64, d_model=16, n_layers=2, n_heads=2))
         >>> apply_method(gpt, TuningConfig(method="lora"), encode=lambda text: [], seed=0)
         >>> n_learned(gpt), gpt.n_parameters()  # 2 blocks of 4 layers, with A [8, 16] and B [16, 8]
-        (2048, 9760)
+        (2048, 9792)
     """
     if config.method == "lora":
         with torch.random.fork_rng(devices=[]):

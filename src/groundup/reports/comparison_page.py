@@ -6,8 +6,8 @@ from groundup.evaluation.perplexity import Perplexity
 from groundup.reports.comparison import Comparison
 from groundup.reports.comparison_figures import notes_of, shown, summary, table_of
 from groundup.reports.pages import html_page, notes_list
-from groundup.reports.pictures import EDGE, GRID, INK, PAGE, SOFT, as_svg, colour, drawing, img
-from groundup.reports.tables import html, in_html, printable
+from groundup.reports.pictures import EDGE, GRID, INK, PAGE, SOFT, as_svg, colour, drawing, img, label_of
+from groundup.reports.tables import html, in_html
 
 STYLE = """
 .top { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 28rem), 1fr)); gap: 1.5rem 2.5rem;
@@ -57,10 +57,10 @@ def _picture(found: Comparison) -> str | None:
             axes.plot([before, after], [y, y], color=EDGE, linewidth=2.5, zorder=2, solid_capstyle="round")
             first, second = (found.base, found.tuned) if i == 0 else ("", "")
             axes.plot(before, y, "o", markersize=10, markerfacecolor=PAGE, markeredgecolor=colour(0), zorder=3,
-                      markeredgewidth=2, label=printable(first, one_line=True) or None)  # fmt: skip
+                      markeredgewidth=2, label=label_of(first) or None)  # fmt: skip
             axes.plot(after, y, "o", markersize=10, color=colour(1), zorder=4,
-                      label=printable(second, one_line=True) or None)  # fmt: skip
-        names = [printable(one.name, one_line=True) for one in readings]
+                      label=label_of(second) or None)  # fmt: skip
+        names = [label_of(one.name) for one in readings]
         axes.set_yticks(range(len(readings), 0, -1), names, color=SOFT)
         axes.set_ylim(0.4, len(readings) + 0.6)
         axes.margins(x=0.1)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from groundup.reports.tables import in_html
+from groundup.reports.tables import in_html, printable
 
 if TYPE_CHECKING:  # half a second to import
     from matplotlib.axes import Axes
@@ -38,6 +38,22 @@ SHOWN = {
 """Each colour on a light page and on a dark one."""
 MARKERS = "osD^vPX"
 """With seven of them, colours and marks repeat after 42."""
+
+
+LONGEST = 34
+"""Characters of a name that a legend shows."""
+
+
+def label_of(name: str) -> str:
+    """Return a name as a picture shows it: on one line, its middle left out if it is long.
+
+    Example:
+        >>> label_of("runs/" * 20)
+        'runs/runs/runs/r…s/runs/runs/runs/'
+    """
+    shown = printable(name, one_line=True)
+    shown = shown if len(shown) <= LONGEST else f"{shown[: LONGEST // 2 - 1]}…{shown[-LONGEST // 2 :]}"
+    return f"\u200b{shown}" if shown.startswith("_") else shown  # matplotlib leaves out names that begin so
 
 
 @contextmanager

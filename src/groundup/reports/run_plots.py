@@ -2,17 +2,14 @@
 
 from typing import TYPE_CHECKING, Any
 
-from groundup.reports.pictures import INK, PAGE, as_svg, colour, drawing, marker
+from groundup.reports.pictures import INK, PAGE, as_svg, colour, drawing, label_of, marker
 from groundup.reports.run_report import AS_PERCENT, Group, title_of
-from groundup.reports.tables import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 WIDTH, HEIGHT, LEGEND_ROW = 6.6, 3.9, 0.21
 """Inches."""
-LONGEST = 34
-"""Characters of a name that a legend shows."""
 LOSSES = {"classify": "nats per label", "text": "nats per token", "chat": "nats per token", "train": "nats per token"}
 """Units of the losses of tasks."""
 
@@ -37,7 +34,7 @@ def quality_plot(group: Group) -> str | None:
             if ends is not None:
                 axes.vlines(x, *ends, color=colour(i), linewidth=1.6, alpha=0.65, zorder=2)
             axes.plot(x, y, marker(i), color=colour(i), markersize=8.5, markeredgecolor=PAGE, markeredgewidth=1.0,
-                      linestyle="", label=_label(group.names[i]), zorder=3)  # fmt: skip
+                      linestyle="", label=label_of(group.names[i]), zorder=3)  # fmt: skip
         axes.set_xlabel("trainable parameters")
         _format_parameters(axes, [x for _, x, _, _ in points])
         if metric in AS_PERCENT:
@@ -65,7 +62,7 @@ def loss_plot(group: Group) -> str | None:
             best = losses.index(min(losses))
             size = 0.0 if len(steps) > 40 else 4.0
             axes.plot(steps, losses, marker=marker(i), color=colour(i), linewidth=1.7, markersize=size, zorder=3,
-                      label=_label(group.names[i]))  # fmt: skip
+                      label=label_of(group.names[i]))  # fmt: skip
             axes.plot(steps[best], losses[best], marker(i), markersize=8.5, markerfacecolor=PAGE, linestyle="",
                       markeredgecolor=colour(i), markeredgewidth=1.8, zorder=4)  # fmt: skip
         axes.set_xlabel("step")
@@ -91,12 +88,6 @@ def _legend(axes: "Axes") -> None:
 
 def _legend_rows(n: int) -> int:
     return (n + 1) // 2
-
-
-def _label(name: str) -> str:
-    shown = printable(name, one_line=True)
-    shown = shown if len(shown) <= LONGEST else f"{shown[: LONGEST // 2 - 1]}…{shown[-LONGEST // 2 :]}"
-    return f"\u200b{shown}" if shown.startswith("_") else shown  # matplotlib leaves out names that begin so
 
 
 def _format_parameters(axes: Any, values: list[int]) -> None:  # noqa: ANN401 - matplotlib's Axes
