@@ -280,8 +280,7 @@ def run(tmp_path, body, *, press=False):
     script.write_text(
         "import os, signal, sys, time\nimport numpy as np\nfrom groundup.engine.loader import DataLoader\n"
         # Whoever starts the tests in the background lets them, and so this script, ignore Ctrl-C.
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        + textwrap.dedent(body)
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n" + textwrap.dedent(body)
     )
     process = subprocess.Popen([sys.executable, "-W", "error", str(script)], stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True, start_new_session=True)  # fmt: skip
