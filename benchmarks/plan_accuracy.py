@@ -36,7 +36,7 @@ TRAIN = """
 import sys
 import torch
 from groundup.cli.main import main
-from groundup.planning.workbench import peak_memory
+from groundup.training.peak_memory import peak_memory
 code = main(sys.argv[1:])
 print(peak_memory(torch.device("cpu")))
 sys.exit(code)
