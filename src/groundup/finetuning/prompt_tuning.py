@@ -80,7 +80,7 @@ def apply_prompt(gpt: GPT, config: PromptConfig, *, kind: PromptKind, ids: Seque
         3
     """
     check_room(gpt, config.n_vectors)
-    vocab_size = len(gpt.token_embedding.weight)
+    vocab_size = gpt.vocab_size
     if strange := [token for token in ids if not 0 <= token < vocab_size]:
         raise InputError(f"expected ids below {vocab_size}, the model's vocabulary, for a prompt, found {strange[0]}")
     if ids:
@@ -88,7 +88,7 @@ def apply_prompt(gpt: GPT, config: PromptConfig, *, kind: PromptKind, ids: Seque
     else:
         drawn = torch.randint(vocab_size, (config.n_vectors,), generator=torch.Generator().manual_seed(seed))
     with evaluation_mode(gpt), torch.no_grad():
-        embeddings = gpt.token_embedding(drawn.to(gpt.token_embedding.weight.device))  # [P, D]
+        embeddings = gpt.token_embedding(drawn.to(gpt.device))  # [P, D]
         prefix = SoftPrompt(embeddings) if kind == "prompt" else LearnedPrefix(gpt.keys_and_values(embeddings[None]))
     put_before(gpt, prefix)
 

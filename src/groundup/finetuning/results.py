@@ -105,7 +105,7 @@ def _test_text(tuned: Tuned, config: TextConfig, open_base: Callable[[str], Pret
         )
 
     after = measured(tuned.model)
-    device = tuned.base.model.token_embedding.weight.device
+    device = tuned.base.model.device
     before = measured(open_base(config.base).model.to(device))
     metrics = {
         "loss": after.loss,

@@ -51,7 +51,7 @@ class BeamReader:
         ids = torch.full((len(prompts), capacity), -1)
         for row, prompt in enumerate(prompts):
             ids[row, : len(prompt)] = torch.tensor(prompt)
-        self._ids = ids.to(model.token_embedding.weight.device)
+        self._ids = ids.to(model.device)
         self._cache = model.new_cache(len(prompts), capacity) if use_cache else None
         n_shared = 0
         if prefix is not None and self._cache is not None:

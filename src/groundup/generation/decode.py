@@ -105,7 +105,7 @@ def _steps(
     prefix: Prefix | None,
 ) -> Iterator[list[Draw]]:
     context_length = model.context_length
-    texts = _Texts(prompts, model.token_embedding.weight.device)
+    texts = _Texts(prompts, model.device)
     rows, generators = list(range(len(prompts))), row_generators(config.seed, len(prompts))
     capacity = min(context_length, max(texts.ends) + config.max_new_tokens) if config.use_cache else None
     with evaluation_mode(model):

@@ -107,7 +107,7 @@ class ModelDraft:
     def __init__(
         self, model: GPT, config: GenerationConfig, *, n_tokens: int, banned: Sequence[Sequence[int]] = ()
     ) -> None:
-        found = model.token_embedding.weight.shape[0]
+        found = model.vocab_size
         if found < n_tokens:
             raise InputError(f"expected a draft model with the {n_tokens} ids of the model it helps, found {found}")
         self._model, self._config, self._n_tokens = model, config, n_tokens
@@ -124,7 +124,7 @@ class ModelDraft:
         n = min(n, context_length - half + 1)
         beyond = max(0, len(ids) + n - 1 - context_length)
         start = -(-beyond // half) * half  # by halves, so that most calls find the window where the last one left it
-        text = torch.tensor([ids], device=self._model.token_embedding.weight.device)  # [1, T]
+        text = torch.tensor([ids], device=self._model.device)  # [1, T]
         probabilities = []
         with evaluation_mode(self._model):
             self._prefix.begin([ids[start:]])

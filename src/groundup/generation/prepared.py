@@ -98,7 +98,7 @@ def suggest_precision(model: GPT) -> Precision:
     """
     if model.n_parameters() <= FITS_CACHE:
         return "float32"
-    device = model.token_embedding.weight.device
+    device = model.device
     if device.type != "cpu":
         return "float32"
     asks = (getattr(torch.cpu, f"_is_{kind}_supported", None) for kind in ("avx512_bf16", "amx_tile"))

@@ -27,7 +27,7 @@ def checked_prompts(
         >>> checked_prompts(model, [[1, 2], []], end_id=8, vocab_size=9)
         ([[1, 2], [8]], 9)
     """
-    n_tokens = model.token_embedding.weight.shape[0]
+    n_tokens = model.vocab_size
     if vocab_size is not None:
         n_tokens = min(n_tokens, vocab_size)
     return [_checked(row, prompt, model, end_id, n_tokens) for row, prompt in enumerate(prompts)], n_tokens

@@ -155,7 +155,7 @@ class _Verifier:
     generators: Sequence[torch.Generator]
 
     def draws(self, ids: list[int], start: int, proposal: Proposal) -> Iterator[Draw]:
-        text = torch.tensor([[*ids, *proposal.tokens]], device=self.model.token_embedding.weight.device)  # [1, T + n]
+        text = torch.tensor([[*ids, *proposal.tokens]], device=self.model.device)  # [1, T + n]
         hidden = self.prefix.read(text[0, start:], n_last=len(proposal.tokens) + 1)  # [n + 1, D]
         logits = next_logits(self.model, hidden, self.n_tokens)  # [n + 1, V]
         logprobs = log_probabilities(logits)

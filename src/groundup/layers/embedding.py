@@ -38,3 +38,7 @@ class TokenEmbedding(nn.Module):
         """Return the vectors of `tokens`: int64 [B, T] -> [B, T, D]."""
         x = F.embedding(tokens, self.weight)  # weight[tokens], with a faster gradient
         return x if self.scale == 1.0 else x * self.scale
+
+    def project(self, hidden: Tensor) -> Tensor:
+        """Return the product of each hidden state with every row: [..., D] -> [..., V], the logits of a tied head."""
+        return F.linear(hidden, self.weight)

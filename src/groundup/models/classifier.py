@@ -50,7 +50,7 @@ class Classifier(nn.Module):
         self.gpt = gpt
         self.n_labels = n_labels
         self.pooling = head.pooling
-        device = gpt.token_embedding.weight.device
+        device = gpt.device
         D = gpt.config.d_model
         self.pooling_query = nn.Parameter(torch.zeros(D, device=device)) if head.pooling == "attention" else None
         self.dropout = nn.Dropout(head.dropout)

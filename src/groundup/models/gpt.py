@@ -168,7 +168,7 @@ class GPT(nn.Module):
     def project(self, hidden: Tensor) -> Tensor:
         """Return the logits for hidden states: [..., D] -> [..., V]; give it the last position only to save work."""
         if self.output is None:
-            return F.linear(hidden, self.token_embedding.weight)
+            return self.token_embedding.project(hidden)
         logits: Tensor = self.output(hidden)
         return logits
 
@@ -182,6 +182,17 @@ class GPT(nn.Module):
         """The matrix [V, D] that `project` multiplies by: the token embedding's own when the two are tied."""
         return self.token_embedding.weight if self.output is None else self.output.weight
 
+    @property
+    def vocab_size(self) -> int:
+        """Tokens that it knows."""
+        assert self.config.vocab_size is not None
+        return self.config.vocab_size
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return next(self.parameters()).device
+
     def new_cache(self, batch_size: int, capacity: int | None = None, dtype: torch.dtype | None = None) -> KVCache:
         """Return an empty cache for `batch_size` rows on the model's device.
 
@@ -190,15 +201,15 @@ class GPT(nn.Module):
             capacity: most tokens of a text that a row can hold. None: context_length.
             dtype: number format. None: the model's.
         """
-        weight = self.token_embedding.weight
+        like = next(self.parameters())
         return KVCache(
             n_layers=self.config.n_layers,
             batch_size=batch_size,
             n_kv_heads=self.config.kv_heads,
             capacity=self.context_length if capacity is None else capacity,
             d_head=self.config.d_head,
-            dtype=weight.dtype if dtype is None else dtype,
-            device=weight.device,
+            dtype=like.dtype if dtype is None else dtype,
+            device=like.device,
         )
 
     def n_parameters(self, *, embeddings: bool = True) -> int:

@@ -188,7 +188,7 @@ def predict(found: Pretrained, text: str, context_length: int) -> Perplexity:
         InputError: a text of fewer than two tokens, or one that the vocabulary cannot spell.
     """
     ids = np.asarray(found.encode(text))
-    logits_per_window = context_length * found.model.token_embedding.weight.shape[0]
+    logits_per_window = context_length * found.model.vocab_size
     return evaluate_tokens(
         found.model,
         ids,

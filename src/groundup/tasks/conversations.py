@@ -116,7 +116,7 @@ class ConversationTuning:
         """
         if batch.segments is not None and (model.rotary is None or model.prefix is not None):
             raise ValueError("expected rotary positions and no virtual tokens for packed rows: pass packed=False")
-        device = model.token_embedding.weight.device
+        device = model.device
         mask = None if batch.segments is None else segment_mask(batch.segments.to(device, non_blocking=True))
         hidden = model.hidden_states(batch.inputs.to(device, non_blocking=True), mask=mask).flatten(0, 1)  # [B · T, D]
         learned = hidden.index_select(0, batch.places.to(device, non_blocking=True))  # [N, D]

@@ -122,11 +122,11 @@ class LanguageModeling:
 
     def loss(self, model: GPT, batch: TokenBatch) -> Tensor:
         """Return the cross-entropy summed over all targets, in nats, computed in float32 or better."""
-        device = model.token_embedding.weight.device
+        device = model.device
         inputs = batch.inputs.to(device, non_blocking=True)
         mask = None if self._end_id is None else document_mask(inputs, self._end_id)
         targets = batch.targets.to(device, non_blocking=True).flatten()  # [B * T]
-        if targets.numel() * model.token_embedding.weight.shape[0] > LOGITS_IN_A_STEP:
+        if targets.numel() * model.vocab_size > LOGITS_IN_A_STEP:
             hidden = model.hidden_states(inputs, mask=mask).flatten(0, 1)  # [B * T, D]
             total: Tensor = chunked_cross_entropy(hidden, model.output_weight, targets)
             return total
@@ -136,7 +136,7 @@ class LanguageModeling:
     def evaluate(self, model: GPT) -> dict[str, float]:
         """Return "loss" (nats per token), "perplexity" and "bits_per_byte" on the first validation tokens."""
         context_length = self.windows.context_length
-        logits_per_window = context_length * model.token_embedding.weight.shape[0]
+        logits_per_window = context_length * model.vocab_size
         found = evaluate_tokens(
             model,
             self._validation,

@@ -52,7 +52,7 @@ def lay_out_pairs(pairs: Sequence[Pair], reference: Tensor, pad_id: int) -> Pair
 
 def reply_logprobs(model: GPT, batch: PairBatch) -> Tensor:
     """Return the log-probability of each reply given its prompt, summed over its tokens, in nats: [B]."""
-    device = model.token_embedding.weight.device
+    device = model.device
     hidden = model.hidden_states(batch.inputs.to(device, non_blocking=True)).flatten(0, 1)  # [B · T, D]
     places = batch.places.to(device, non_blocking=True)
     losses = token_losses(model, hidden.index_select(0, places), batch.targets.to(device, non_blocking=True))  # [N]

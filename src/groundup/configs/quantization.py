@@ -1,0 +1,67 @@
+"""How the weights of a model are stored in fewer bits, and what the report on it may find."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from groundup.configs.checks import at_least, between
+from groundup.errors import InputError
+
+Bits = Literal["int8", "int4"]
+"""8 bits a weight, with a scale for each row; 4 bits, with a scale and a minimum for each group of a row."""
+GroupSize = Literal[32, 64, 128]
+"""Neighbours in a row that share scale and minimum."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizationConfig:
+    """What becomes of the matrices of a model; norms, biases and positions stay as they are.
+
+    Example:
+        >>> QuantizationConfig(to="int4").needs_text, QuantizationConfig(to="int4", method="gptq").needs_text
+        (False, True)
+    """
+
+    to: Bits = "int4"
+    """Form of the weights."""
+    method: Literal["round", "hqq", "gptq"] = "round"
+    """int4 only. round: each weight to the nearest step. hqq: scales fitted to the weights. gptq: what each column loses
+    is made up for by those after it, for the text given."""
+    group_size: GroupSize = 32
+    """int4 only: weights that share a scale."""
+    activation_aware: bool = False
+    """int4 only: inputs that are large in the text given get finer steps (AWQ)."""
+    granularity: Literal["channel", "tensor"] = "channel"
+    """int8 only: a scale for each row of a matrix, or one for all of it."""
+    symmetric: bool = True
+    """int8 only: zero is the middle of the range; else the range is that of the weights."""
+    activations: Literal["none", "dynamic", "static"] = "none"
+    """int8 only: also round what is multiplied. dynamic: by the range of each token; static: of the text given."""
+    observer: Literal["minmax", "percentile", "entropy"] = "minmax"
+    """Static only: how the range is taken from the text given."""
+    percentile: float = 99.99
+    """Percentile observer only: the share of numbers within the range."""
+    embeddings: bool = True
+    """Also quantize the token embedding and the output matrix."""
+    skip: tuple[str, ...] = ()
+    """Layers that stay as they are, by a part of their name: blocks.0, feed_forward.down."""
+    calibration_tokens: int = 16_384
+    """Tokens of the text given that are read."""
+    seed: int = 0
+    """Decides which parts of the text given are read."""
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values with an InputError that names the field."""
+        if self.group_size not in (32, 64, 128):
+            raise InputError(f"QuantizationConfig.group_size must be 32, 64 or 128, found {self.group_size}")
+        if self.to == "int8" and (self.method != "round" or self.activation_aware):
+            raise InputError("QuantizationConfig.method and activation_aware are for int4: int8 is rounded")
+        if self.to == "int4" and self.activations != "none":
+            raise InputError(f"QuantizationConfig.activations must be none for int4, found {self.activations}")
+        between(self, "percentile", 50.0, 100.0)
+        at_least(self, "calibration_tokens", 1)
+        at_least(self, "seed", 0)
+
+    @property
+    def needs_text(self) -> bool:
+        """Whether a text has to be read to quantize."""
+        return self.method == "gptq" or self.activation_aware or self.activations == "static"
