@@ -1,7 +1,7 @@
 """What tuning SmolLM2-135M reaches on real data: spam, sentiment and Shakespeare, by method, with the peers' figures.
 
 Ours are the commands that a row names. Beside them: `transformers`' Trainer (with `peft` for LoRA) on the same texts,
-for as many steps, with its default schedule and the same rates, and scikit-learn's logistic regression over word counts.
+for as many steps, with its default schedule and the same rates, and scikit-learn's logistic regression on words.
 Hours of work: each row is kept in a folder (QUALITY, or runs/quality) and only made if it is not there.
 """
 

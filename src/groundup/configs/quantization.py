@@ -24,8 +24,8 @@ class QuantizationConfig:
     to: Bits = "int4"
     """Form of the weights."""
     method: Literal["round", "hqq", "gptq"] = "round"
-    """int4 only. round: each weight to the nearest step. hqq: scales fitted to the weights. gptq: what is lost in a column
-    is made up for by those after it, for the text given."""
+    """int4 only. round: each weight to the nearest step. hqq: scales fitted to the weights. gptq: each column pays
+    for the errors of those before it, for the text given."""
     group_size: GroupSize = 32
     """int4 only: weights that share a scale."""
     activation_aware: bool = False
