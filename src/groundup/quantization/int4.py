@@ -4,15 +4,23 @@ A number x is kept as a whole number q from 0 to 15, and read back as q * scale 
 Shapes: O rows, I columns, G groups of a row.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from groundup.errors import InputError
+
 HIGHEST = 15
 """What 4 bits hold."""
 BLOCK = 32
 """Columns that lie together: byte j of 16 holds column j in its lower half, j + 16 in its upper one, as in GGUF."""
+PIECE = 2**20
+"""Numbers that are rounded at a time, so that what is needed on the way is 4 MB in float32 and not a second model."""
+
+Fit = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""Chooses scales and minimums: groups, float32 [..., group] -> float16 [...], float16 [...]."""
 
 
 @dataclass(frozen=True)
@@ -53,19 +61,53 @@ class Int4:
         return q.mul_(self.scale.float()[..., None]).add_(self.minimum.float()[..., None]).view(self.shape)
 
 
-def quantize_int4(x: Tensor, *, group_size: int) -> Int4:
-    """Return the matrix `x` [O, I] in 4 bits, each number at the nearest step between the ends of its group."""
-    groups = x.detach().float().view(len(x), -1, group_size)  # [O, G, group]
+def between_ends(groups: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the scale and minimum whose 15 steps lie between the ends of each group: [..., group] -> 2 of [...].
+
+    The scale is taken from the minimum as float16 keeps it, so that rounding that moves one end alone. No number is
+    then farther from its step than half of one, and what rounding of the scale moved 15 steps by.
+    """
     low, high = groups.aminmax(dim=-1)
-    scale, minimum = ((high - low) / HIGHEST).half(), low.half()
-    return Int4(pack(nearest(groups, scale, minimum).view(x.shape)), scale, minimum)
+    minimum = low.half()
+    return ((high - minimum.float()) / HIGHEST).clamp_(min=0).half(), minimum
+
+
+def quantize_int4(x: Tensor, *, group_size: int, fit: Fit = between_ends) -> Int4:
+    """Return the matrix `x` in 4 bits, each number at the nearest step of its group.
+
+    Args:
+        x: floating point [O, I].
+        group_size: neighbours in a row that share scale and minimum: a multiple of 32.
+        fit: chooses them.
+
+    Raises:
+        InputError: rows that do not divide into groups, numbers that are not finite, or beyond float16.
+
+    Example:
+        >>> x = torch.tensor([[-1.0, 0.5] * 16])
+        >>> torch.allclose(quantize_int4(x, group_size=32).dequantized(), x, atol=0.001)
+        True
+    """
+    refuse_shape(x, group_size)
+    n_rows, n_columns = x.shape
+    packed = x.new_empty(n_rows, n_columns // 2, dtype=torch.uint8)
+    scale, minimum = (x.new_empty(n_rows, n_columns // group_size, dtype=torch.float16) for _ in range(2))
+    at_once = max(1, PIECE // max(1, n_columns))
+    for start in range(0, n_rows, at_once):
+        rows = slice(start, start + at_once)
+        piece = x[rows].detach().float()
+        groups = piece.reshape(len(piece), -1, group_size)  # [rows, G, group]
+        scale[rows], minimum[rows] = found = fit(groups)
+        refuse_numbers(groups, *found)
+        packed[rows] = pack(nearest(groups, *found).view(piece.shape))
+    return Int4(packed, scale, minimum)
 
 
 def nearest(groups: Tensor, scale: Tensor, minimum: Tensor) -> Tensor:
-    """Return q of the step nearest to each number: float [O, G, group], halves [O, G] -> uint8 [O, G, group]."""
+    """Return q of the step nearest to each number: float [..., group], halves [...] -> uint8 [..., group]."""
     step = scale.float()[..., None]
     step = torch.where(step == 0, 1.0, step)  # all alike: each is the minimum
-    return ((groups - minimum.float()[..., None]) / step).round_().clamp_(0, HIGHEST).to(torch.uint8)
+    return (groups - minimum.float()[..., None]).div_(step).round_().clamp_(0, HIGHEST).to(torch.uint8)
 
 
 def pack(q: Tensor) -> Tensor:
@@ -77,10 +119,35 @@ def pack(q: Tensor) -> Tensor:
         (True, 51)
     """
     lower, upper = q.view(len(q), -1, 2, BLOCK // 2).unbind(2)  # [O, blocks, 16]
-    return (lower | upper << 4).view(len(q), -1)
+    return (lower | upper << 4).flatten(1)
 
 
 def unpack(packed: Tensor) -> Tensor:
     """Undo `pack`: uint8 [O, I / 2] -> [O, I]."""
     halves = packed.view(len(packed), -1, BLOCK // 2)
-    return torch.stack([halves & HIGHEST, halves >> 4], 2).view(len(packed), -1)
+    return torch.stack([halves & HIGHEST, halves >> 4], 2).flatten(1)
+
+
+def refuse_shape(x: Tensor, group_size: int) -> None:
+    """Raise InputError unless `x` is a matrix whose rows divide into groups."""
+    if x.ndim != 2 or not x.is_floating_point():
+        raise InputError(f"expected a matrix in floating point, found {x.dtype} of shape {list(x.shape)}")
+    if group_size < BLOCK or group_size % BLOCK:
+        raise InputError(f"expected groups of 32, 64, 96, ... columns, found {group_size}: {BLOCK} lie together")
+    if x.shape[1] % group_size:
+        raise InputError(
+            f"expected a multiple of the group size {group_size} as columns, found {x.shape[1]}: "
+            "choose another group size, or leave this layer as it is"
+        )
+
+
+def refuse_numbers(x: Tensor, scale: Tensor, minimum: Tensor) -> None:
+    """Raise InputError for numbers that are not finite, or whose scale or minimum is beyond float16."""
+    if all(bool(part.isfinite().all()) for part in (scale, minimum)):
+        return
+    if not bool(x.isfinite().all()):
+        raise InputError("expected weights that are finite, found NaN or infinity: use an earlier checkpoint")
+    raise InputError(
+        f"expected weights of at most 65,504 for 4 bits, whose scales are float16, found {x.abs().max().item():.3g}: "
+        "use int8, or leave this layer as it is"
+    )

@@ -82,4 +82,5 @@ class Int4Linear(nn.Module):
         def moved(tensor: Tensor) -> Tensor:
             return fn(tensor.view(torch.uint8)).view(tensor.dtype)
 
-        return super()._apply(moved, recurse)
+        super()._apply(moved, recurse)  # type: ignore[no-untyped-call]
+        return self
