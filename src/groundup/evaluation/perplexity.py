@@ -90,7 +90,7 @@ def evaluate_tokens(
     try:
         sums = [
             _summed_loss(model, rows.to(device), n_scored, end_id)
-            for rows, n_scored in _windows(np.asarray(ids), n_tokens, context_length, batch_size)
+            for rows, n_scored in windows(np.asarray(ids), n_tokens, context_length, batch_size)
         ]
     finally:
         model.train(was_training)
@@ -123,8 +123,19 @@ def count_bytes(ids: Tokens, byte_lengths: npt.NDArray[np.int64]) -> int:
     return sum(int(byte_lengths[ids[first : first + piece]].sum()) for first in range(0, len(ids), piece))
 
 
-def _windows(ids: Tokens, n_tokens: int, context_length: int, batch_size: int) -> Iterator[tuple[Tensor, int]]:
-    """Yield (rows [B, T + 1], how many tokens at the end of each row to score): each of the first N once, in order."""
+def windows(ids: Tokens, n_tokens: int, context_length: int, batch_size: int) -> Iterator[tuple[Tensor, int]]:
+    """Yield (rows [B, T + 1], how many tokens at the end of each row to score): each of the first N once, in order.
+
+    Args:
+        ids: at least N + 1 tokens; the first is only read.
+        n_tokens: N, at least 1.
+        context_length: T, the tokens of a window; windows overlap by half.
+        batch_size: most rows at a time.
+
+    Example:
+        >>> [(rows[:, 1:].tolist(), n) for rows, n in windows(np.arange(8), 7, context_length=4, batch_size=2)]
+        [([[1, 2, 3, 4]], 4), ([[3, 4, 5, 6]], 2), ([[5, 6, 7]], 1)]
+    """
     stride = max(1, context_length // 2)
     first = min(context_length, n_tokens)
     yield _rows(ids, np.zeros(1, dtype=np.int64), first), first
