@@ -4,7 +4,8 @@ Shapes: B batch, T new tokens, S tokens seen (cached and new), P virtual tokens 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -141,6 +142,17 @@ class GPT(nn.Module):
         self._through(embeddings, recorded, held=0, offset=0, mask=None, only=last)  # nobody reads what comes out
         return [layer.pair for layer in recorded]
 
+    def enter(self, x: Tensor, offset: int | Tensor = 0) -> tuple[Tensor, Callable[[Tensor], Tensor] | None]:
+        """Return what the first block gets of embeddings [B, T, D], and what turns queries and keys by their positions.
+
+        Args:
+            x: of tokens that follow each other.
+            offset: position of the first one, or of the first one of each row [B].
+        """
+        if self.position_embedding is not None:
+            x = self.position_embedding(x, offset)
+        return self.dropout(x), None if self.rotary is None else self.rotary(x.shape[1], offset)
+
     def _through(
         self,
         x: Tensor,
@@ -153,10 +165,7 @@ class GPT(nn.Module):
     ) -> Tensor:
         """Pass embeddings [B, T, D] through positions and blocks; `mask` counts the `held` keys of the stores."""
         T = x.shape[1]
-        if self.position_embedding is not None:
-            x = self.position_embedding(x, offset)
-        rotation = None if self.rotary is None else self.rotary(T, offset)
-        x = self.dropout(x)
+        x, rotation = self.enter(x, offset)
         mask, is_causal = _causality(T, held + T, offset, mask, x.device)
         for i, (block, store) in enumerate(zip(self.blocks, stores, strict=True)):
             here = only if i == len(self.blocks) - 1 else None
@@ -179,8 +188,13 @@ class GPT(nn.Module):
 
     @property
     def output_weight(self) -> Tensor:
-        """The matrix [V, D] that `project` multiplies by: the token embedding's own when the two are tied."""
-        return self.token_embedding.weight if self.output is None else self.output.weight
+        """The matrix [V, D] that `project` multiplies by: the token embedding's own when the two are tied.
+
+        Of a layer that is quantized it is a copy in floating point, made for this call.
+        """
+        head: Any = self.token_embedding if self.output is None else self.output
+        weight: Tensor = head.weight if hasattr(head, "weight") else head.dequantized()
+        return weight
 
     @property
     def vocab_size(self) -> int:
@@ -213,9 +227,10 @@ class GPT(nn.Module):
         )
 
     def n_parameters(self, *, embeddings: bool = True) -> int:
-        """Count the parameters, tied ones once; `embeddings=False` leaves out the token and position tables.
+        """Count the parameters, tied ones once and quantized ones as what their buffers stand for (`n_quantized`).
 
-        Without the tables it is the N of the scaling laws (Kaplan et al. 2020, section 2.1), up to biases and norms.
+        `embeddings=False` leaves out the token and position tables. Without them it is the N of the scaling laws
+        (Kaplan et al. 2020, section 2.1), up to biases and norms.
 
         Example:
             >>> with torch.device("meta"):  # shapes only, no memory
@@ -223,9 +238,11 @@ class GPT(nn.Module):
             >>> model.n_parameters(), model.n_parameters(embeddings=False)
             (124439808, 85056000)
         """
+        learned = {name: parameter.numel() for name, parameter in self.named_parameters()}
+        quantized = {f"{name}.": getattr(module, "n_quantized", 0) for name, module in self.named_modules()}
         return sum(
-            parameter.numel()
-            for name, parameter in self.named_parameters()
+            count
+            for name, count in (learned | quantized).items()
             if embeddings or not name.startswith(("token_embedding.", "position_embedding."))
         )
 

@@ -24,7 +24,7 @@ def summed_loss(model: GPT, hidden: Tensor, targets: Tensor) -> Tensor:
         >>> bool(summed_loss(model, torch.zeros(3, 16), torch.tensor([1, 2, 3])) == 3 * torch.tensor(10.0).log())
         True
     """
-    if targets.numel() * model.output_weight.shape[0] > LOGITS_IN_A_STEP:
+    if targets.numel() * model.vocab_size > LOGITS_IN_A_STEP:
         total: Tensor = chunked_cross_entropy(hidden, model.output_weight, targets)
         return total
     return _losses(model, hidden, targets).sum()
@@ -36,7 +36,7 @@ def token_losses(model: GPT, hidden: Tensor, targets: Tensor) -> Tensor:
     With many logits they are made a block at a time, and made again in the backward pass: what each target's gradient
     is multiplied by is known only then.
     """
-    n_blocks = -(-targets.numel() * model.output_weight.shape[0] // LOGITS_IN_A_STEP)
+    n_blocks = -(-targets.numel() * model.vocab_size // LOGITS_IN_A_STEP)
     if n_blocks <= 1 or not torch.is_grad_enabled():
         parts = [_losses(model, h, t) for h, t in zip(hidden.chunk(n_blocks), targets.chunk(n_blocks), strict=True)]
         return torch.cat(parts)

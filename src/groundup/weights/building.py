@@ -9,9 +9,11 @@ from torch.overrides import TorchFunctionMode
 from groundup.configs.model import GPTConfig
 from groundup.errors import InputError
 from groundup.models.gpt import GPT
+from groundup.quantization.convert import QuantizedLayer
+from groundup.quantization.embedding import QuantizedEmbedding
 
 
-def build_model(config: GPTConfig, tensors: Iterable[tuple[str, Tensor]], *, source: str) -> GPT:
+def build_model(config: GPTConfig, tensors: Iterable[tuple[str, Tensor | QuantizedLayer]], *, source: str) -> GPT:
     """Return a GPT in evaluation mode that holds `tensors`, which are taken one by one, in float32.
 
     The model is laid out first and nothing is written into it, so that its weights exist once (the system gives memory
@@ -20,7 +22,8 @@ def build_model(config: GPTConfig, tensors: Iterable[tuple[str, Tensor]], *, sou
 
     Args:
         config: sizes and parts.
-        tensors: every parameter under its name in `models/gpt.py`, once, in any order.
+        tensors: every parameter under its name in `models/gpt.py`, once, in any order. A layer that is quantized comes
+            whole, under its own name, instead of its weight and bias.
         source: where they come from, for messages.
 
     Raises:
@@ -37,19 +40,31 @@ def build_model(config: GPTConfig, tensors: Iterable[tuple[str, Tensor]], *, sou
     with _Uninitialized():
         model = GPT(config)
     missing = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
-    for name, tensor in tensors:
-        if name not in missing:
-            raise InputError(f"expected each parameter of this model once in {source}, found {name} besides: {_HELP}")
-        shape = missing.pop(name)
-        if tuple(tensor.shape) != shape:
-            raise InputError(f"expected {name} of shape {shape} in {source}, found {tuple(tensor.shape)}: {_HELP}")
-        place, _, leaf = name.rpartition(".")
-        setattr(model.get_submodule(place), leaf, nn.Parameter(tensor.detach().float()))
-        del tensor  # before the next one is made
+    for name, found in tensors:
+        if isinstance(found, Tensor):
+            _take(missing, name, tuple(found.shape), source)
+            place, _, leaf = name.rpartition(".")
+            setattr(model.get_submodule(place), leaf, nn.Parameter(found.detach().float()))
+        else:
+            _take(missing, f"{name}.weight", (found.out_features, found.in_features), source)
+            if isinstance(bias := getattr(found, "bias", None), Tensor):
+                _take(missing, f"{name}.bias", tuple(bias.shape), source)
+            if isinstance(found, QuantizedEmbedding):
+                found.factor = model.token_embedding.scale
+            model.set_submodule(name, found)
+        del found  # before the next one is made
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise InputError(f"expected {next(iter(missing))} in {source}, found no such tensor{more}: {_HELP}")
     return model.eval()
+
+
+def _take(missing: dict[str, tuple[int, ...]], name: str, found: tuple[int, ...], source: str) -> None:
+    """Cross a parameter off, if it is one that is missing and has its shape."""
+    if name not in missing:
+        raise InputError(f"expected each parameter of this model once in {source}, found {name} besides: {_HELP}")
+    if (shape := missing.pop(name)) != found:
+        raise InputError(f"expected {name} of shape {shape} in {source}, found {found}: {_HELP}")
 
 
 class _Uninitialized(TorchFunctionMode):

@@ -1,7 +1,7 @@
 """A GGUF file as a model to use: llama.cpp's names and layouts to ours, the tokenizer and the chat template with it."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from groundup.configs.model import GPTConfig
+from groundup.quantization.convert import QuantizedLayer
 from groundup.tokenization.gguf import bos_before, read_gguf_tokenizer, special_spellings
 from groundup.weights.building import build_model
 from groundup.weights.gguf import GGUFFile, TensorInfo
@@ -51,14 +52,21 @@ def load_gguf(path: Path) -> Pretrained:
     """
     file = GGUFFile(path)
     config = config_of(file)
+    return with_texts(file, config, lambda: _tensors(file, config))
+
+
+def with_texts(
+    file: GGUFFile, config: GPTConfig, tensors: Callable[[], Iterable[tuple[str, Tensor | QuantizedLayer]]]
+) -> Pretrained:
+    """Return the model of `tensors` with what the file says of texts; a file whose tokenizer is refused is not read."""
     tokenizer = read_gguf_tokenizer(file.metadata, file.path, vocab_size=config.vocab_size)
     template, licence = file.metadata.get("tokenizer.chat_template"), file.metadata.get("general.license")
     spelled = special_spellings(file.metadata, file.path)
     first = tokenizer.special_tokens.get(spelled.get("bos_token", ""))
     return Pretrained(
-        model=build_model(config, _tensors(file, config), source=str(path)),
+        model=build_model(config, tensors(), source=str(file.path)),
         tokenizer=tokenizer,
-        source=str(path),
+        source=str(file.path),
         chat_template=template if isinstance(template, str) else None,
         template_tokens=spelled,
         licence=licence if isinstance(licence, str) else None,
@@ -73,7 +81,7 @@ def _tensors(file: GGUFFile, config: GPTConfig) -> Iterator[tuple[str, Tensor]]:
     def widened(info: TensorInfo) -> list[tuple[str, Tensor]]:
         tensor = torch.from_numpy(dequantize(file.stored(info), info.block)).reshape(info.shape)
         file.forget(info)
-        return _ours(info.name, tensor, config, is_llama=file.metadata["general.architecture"] == "llama")
+        return in_our_order(info.name, tensor, config, is_llama=file.metadata["general.architecture"] == "llama")
 
     pool = ThreadPoolExecutor(min(torch.get_num_threads(), _MOST_THREADS))
     try:
@@ -83,10 +91,15 @@ def _tensors(file: GGUFFile, config: GPTConfig) -> Iterator[tuple[str, Tensor]]:
         pool.shutdown(cancel_futures=True)
 
 
-def _ours(name: str, tensor: Tensor, config: GPTConfig, *, is_llama: bool) -> list[tuple[str, Tensor]]:
-    """Return a tensor under our name; GPT-2's queries, keys and values, which lie in one, as three.
+def in_our_order(name: str, tensor: Tensor, config: GPTConfig, *, is_llama: bool) -> list[tuple[str, Tensor]]:
+    """Return a tensor, or anything that lies in rows as it does, under our name with its rows in our order.
 
-    A name that is not known stays: `build_model` refuses it.
+    GPT-2's queries, keys and values, which lie in one, become three. A name that is not known stays: `build_model`
+    refuses it.
+
+    Example:
+        >>> in_our_order("blk.3.ffn_up.weight", torch.zeros(4, 2), GPTConfig(), is_llama=True)[0][0]
+        'blocks.3.feed_forward.up.weight'
     """
     match = _NAME.fullmatch(name)
     if match is None:

@@ -1,0 +1,55 @@
+"""One layer of a model to its quantized form, by the method that a config names."""
+
+from torch import Tensor, nn
+
+from groundup.configs.quantization import QuantizationConfig
+from groundup.layers.embedding import TokenEmbedding
+from groundup.quantization.embedding import QuantizedEmbedding
+from groundup.quantization.inputs_seen import InputsSeen
+from groundup.quantization.int4 import Int4, quantize_int4
+from groundup.quantization.int4_linear import Int4Linear
+from groundup.quantization.int8 import Int8, quantize_int8
+from groundup.quantization.int8_linear import Int8Linear
+
+
+def quantize_layer(
+    layer: nn.Linear, config: QuantizationConfig, seen: InputsSeen | None = None
+) -> Int8Linear | Int4Linear:
+    """Return `layer` in 8 or 4 bits; it is not changed itself.
+
+    Args:
+        layer: in floating point.
+        config: how.
+        seen: what went into the layer on a text; needed where config.needs_text.
+
+    Example:
+        >>> import torch
+        >>> layer = quantize_layer(nn.Linear(64, 8), QuantizationConfig(to="int8", activations="dynamic"))
+        >>> layer(torch.ones(2, 64)).shape, layer.activations
+        (torch.Size([2, 8]), 'dynamic')
+    """
+    weight = layer.weight.detach()
+    if config.to == "int8":
+        activations = config.activations
+        if activations != "static":
+            return Int8Linear(_int8(weight, config), layer.bias, activations=activations)
+        assert seen is not None
+        assert seen.observer is not None
+        return Int8Linear(_int8(weight, config), layer.bias, activations=seen.observer.range())
+    hessian = None if seen is None else seen.hessian
+    return Int4Linear(_int4(weight, config, hessian), layer.bias)
+
+
+def quantize_table(embedding: TokenEmbedding, config: QuantizationConfig) -> QuantizedEmbedding:
+    """Return the token embedding in 8 or 4 bits; rounded without a text, for every row of it is looked up, too."""
+    table = embedding.weight.detach()
+    kept = _int8(table, config) if config.to == "int8" else _int4(table, config, None)
+    return QuantizedEmbedding(kept, factor=embedding.scale)
+
+
+def _int8(weight: Tensor, config: QuantizationConfig) -> Int8:
+    return quantize_int8(weight, symmetric=config.symmetric, by_row=config.granularity == "channel")
+
+
+def _int4(weight: Tensor, config: QuantizationConfig, hessian: Tensor | None) -> Int4:
+    return quantize_int4(weight, group_size=config.group_size)
