@@ -99,15 +99,15 @@ def quantize_int4(x: Tensor, *, group_size: int, fit: Fit = between_ends) -> Int
         groups = piece.reshape(len(piece), -1, group_size)  # [rows, G, group]
         scale[rows], minimum[rows] = found = fit(groups)
         refuse_numbers(groups, *found)
-        packed[rows] = pack(nearest(groups, *found).view(piece.shape))
+        packed[rows] = pack(nearest(groups, *found).to(torch.uint8).view(piece.shape))
     return Int4(packed, scale, minimum)
 
 
 def nearest(groups: Tensor, scale: Tensor, minimum: Tensor) -> Tensor:
-    """Return q of the step nearest to each number: float [..., group], halves [...] -> uint8 [..., group]."""
+    """Return q of the step nearest to each number: float [..., group], halves [...] -> float32 [..., group]."""
     step = scale.float()[..., None]
     step = torch.where(step == 0, 1.0, step)  # all alike: each is the minimum
-    return (groups - minimum.float()[..., None]).div_(step).round_().clamp_(0, HIGHEST).to(torch.uint8)
+    return (groups - minimum.float()[..., None]).div_(step).round_().clamp_(0, HIGHEST)
 
 
 def pack(q: Tensor) -> Tensor:
