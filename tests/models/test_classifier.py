@@ -60,7 +60,8 @@ def test_each_pooling_is_its_formula(pooling: Pooling, config: dict[str, object]
             sizes = torch.stack([(h * model.pooling_query).sum() / 4.0 for h in hidden]).exp()  # √16 = 4
             pooled = sum(size * h for size, h in zip(sizes / sizes.sum(), hidden, strict=True))
         # The same float32 sums in another order; logits are about 0.1.
-        torch.testing.assert_close(found, model.head.weight @ pooled + model.head.bias, rtol=0, atol=1e-6)
+        expected = torch.nn.functional.linear(pooled, model.head.weight, model.head.bias)
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)
@@ -102,7 +103,7 @@ def test_initial_weights_come_from_the_seed_with_deviation_0_02():
     for seed in (0, 0, 1):
         gpt = GPT(config)
         torch.manual_seed(seed)
-        heads.append(Classifier(gpt, 40, HeadConfig()).head)
+        heads.append(Classifier(gpt, 40, HeadConfig(pooling="mean")).head)
     assert heads[0].weight.equal(heads[1].weight)
     assert not heads[0].weight.equal(heads[2].weight)
     assert heads[0].weight.std().item() == pytest.approx(0.02, rel=0.03)  # of 10,240 draws: four standard errors
@@ -188,7 +189,7 @@ def from_transformers(kind: str) -> tuple[Any, Classifier]:
     body = {name: tensor.clone() for name, tensor in theirs.state_dict().items() if not name.startswith("score")}
     ours = Classifier(gpt_from_tensors(theirs.config.to_dict(), body, source=kind), 3, HeadConfig()).eval()
     with torch.no_grad():
-        ours.head.weight.copy_(theirs.score.weight)  # theirs has no bias, ours begins at zero
+        ours.head.weight.copy_(theirs.score.weight)  # neither has a bias
     return theirs, ours
 
 

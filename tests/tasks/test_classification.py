@@ -148,7 +148,7 @@ def test_what_one_label_does_not_tell_is_left_out():
 
 def test_broken_weights_are_left_to_the_loop_to_explain():
     model = classifier()
-    torch.nn.init.constant_(model.head.bias, math.nan)
+    torch.nn.init.constant_(model.head.weight, math.nan)
     found = classification().evaluate(model)
     assert list(found) == ["loss"]
     assert math.isnan(found["loss"])

@@ -29,6 +29,8 @@ from groundup.weights.peft_names import (
     to_peft,
 )
 
+OWN = "groundup_head."
+"""Begins the names of a head's tensors that no classifier of transformers has: only groundup reads them."""
 _START = "base_model.model."
 _TENSOR = re.compile(r"(.+)\.(lora_A|lora_B|lora_magnitude_vector)(\.weight)?")
 
@@ -48,7 +50,13 @@ class LoadedAdapter:
 
 
 def save_adapter(
-    model: GPT, folder: Path, *, base: str, name: str = "default", extra: Mapping[str, Tensor] | None = None
+    model: GPT,
+    folder: Path,
+    *,
+    base: str,
+    name: str = "default",
+    extra: Mapping[str, Tensor] | None = None,
+    told: Mapping[str, Any] | None = None,
 ) -> None:
     """Write one adapter of `model`, without the model, to `folder`, which is there whole or not at all.
 
@@ -60,7 +68,8 @@ def save_adapter(
         folder: new, or empty.
         base: what the base is called where it can be opened again; a hub's id lets `peft` find it alone.
         name: which adapter.
-        extra: tensors of a task's head, as {"score.weight": ...}: PEFT's modules_to_save.
+        extra: tensors of a task's head, as {"score.weight": ...}: PEFT's modules_to_save, but for names of OWN.
+        told: more for groundup.json.
 
     Raises:
         InputError: an adapter that is not there, a folder in use, a place that cannot be written, a full disk.
@@ -94,9 +103,12 @@ def save_adapter(
             tensors[f"{_START}{module}.lora_magnitude_vector"] = factors.magnitude
     write_adapter(
         folder,
-        config=write_config(model.config, theirs, config, base=base, heads=extra or ()),
+        config=write_config(
+            model.config, theirs, config, base=base, heads=[name for name in extra or () if not name.startswith(OWN)]
+        ),
         tensors=tensors,
         ours={
+            **(told or {}),
             "base": base,
             "fingerprint": base_fingerprint(model),
             "lora": to_dict(config),
@@ -193,12 +205,12 @@ def _sorted_out(found: AdapterFolder, model: GPT, folder: Path) -> tuple[dict[st
     """
     extra: dict[str, Tensor] = {}
     parts: dict[str, dict[str, Tensor]] = {}
-    heads = tuple(f"{head}." for head in found.config.get("modules_to_save") or ())
+    heads = (OWN, *(f"{head}." for head in found.config.get("modules_to_save") or ()))
     for key, tensor in found.tensors.items():
         plain = key.removeprefix(_START)
         if matched := _TENSOR.fullmatch(plain):
             parts.setdefault(peft_module(matched[1], model.config), {})[matched[2]] = tensor
-        elif heads and plain.startswith(heads):
+        elif plain.startswith(heads):
             extra[plain] = tensor
         else:
             raise InputError(f"expected nothing but a LoRA adapter in {folder}, found {key}: not supported")

@@ -3,6 +3,7 @@
 Shapes: L layers, G key/value heads, P virtual tokens, D width, K head width.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +14,34 @@ from groundup.configs.model import GPTConfig
 from groundup.errors import InputError
 from groundup.finetuning.adapter_folder import read_adapter, write_adapter
 from groundup.finetuning.base import base_fingerprint, refuse_other_base
+from groundup.finetuning.peft_files import OWN
 from groundup.finetuning.prompt_tuning import SoftPrompt, check_room, put_before
 from groundup.layers.virtual_tokens import KeysValues, LearnedPrefix
 from groundup.models.gpt import GPT
 
 _NAME = "prompt_embeddings"
 """PEFT's one tensor: of a prompt [P, D], of a prefix [P, L · 2 · G · K], in each layer the keys before the values."""
+_START = "base_model."
+_HEADS = (f"{_START}score.", f"{_START}{OWN}")
 _KINDS = {"PROMPT_TUNING": "prompt", "PREFIX_TUNING": "prefix"}
 
 
-def save_prompt(gpt: GPT, folder: Path, *, base: str) -> None:
+def save_prompt(
+    gpt: GPT,
+    folder: Path,
+    *,
+    base: str,
+    extra: Mapping[str, Tensor] | None = None,
+    told: Mapping[str, Any] | None = None,
+) -> None:
     """Write the virtual tokens of `gpt` alone, a few kilobytes: the folder is there whole or not at all.
 
     Args:
         gpt: with a prompt or prefix; see `apply_prompt`.
         folder: new, or empty.
         base: what the model without them is called, as `groundup generate` opens it.
+        extra: tensors of a task's head, as {"score.weight": ...}, which `peft` reads, or with names of OWN.
+        told: more for groundup.json.
 
     Raises:
         InputError: a model without virtual tokens, a folder in use, a place that cannot be written.
@@ -43,6 +56,7 @@ def save_prompt(gpt: GPT, folder: Path, *, base: str) -> None:
         >>> save_prompt(gpt, folder, base="tiny")
         >>> before, gpt.prefix = gpt(tokens), None
         >>> load_prompt(gpt, folder)
+        {}
         >>> torch.equal(gpt(tokens), before)
         True
     """
@@ -68,21 +82,23 @@ def save_prompt(gpt: GPT, folder: Path, *, base: str) -> None:
     else:
         raise InputError("expected a model with a prompt or prefix to save, found none: tune it with one first")
     written = special | {
-        "task_type": "CAUSAL_LM",
+        "task_type": "SEQ_CLS" if any(name.startswith("score.") for name in extra or ()) else "CAUSAL_LM",
         "inference_mode": True,
         "base_model_name_or_path": base,
         "num_virtual_tokens": prefix.n_vectors,
         "num_layers": config.n_layers,
         "num_transformer_submodules": 1,
     }
-    ours = {"base": base, "fingerprint": base_fingerprint(gpt)}
-    write_adapter(folder, config=written, tensors={_NAME: numbers}, ours=ours)
+    heads = {f"{_START}{name}": tensor for name, tensor in (extra or {}).items()}
+    ours = {**(told or {}), "base": base, "fingerprint": base_fingerprint(gpt)}
+    write_adapter(folder, config=written, tensors={_NAME: numbers, **heads}, ours=ours)
 
 
-def load_prompt(gpt: GPT, folder: Path) -> None:
+def load_prompt(gpt: GPT, folder: Path) -> dict[str, Tensor]:
     """Put the virtual tokens in `folder`, which `save_prompt` or `peft` wrote, before every text that `gpt` reads.
 
-    They alone learn then, as after `apply_prompt`; `gpt.prefix = None` takes them out.
+    They alone learn then, as after `apply_prompt`; `gpt.prefix = None` takes them out. Returned are the tensors of a
+    task's own head, by name: {} where there is none.
 
     Raises:
         InputError: no such folder, a damaged file, an adapter of another kind, or one for another base: other sizes,
@@ -96,7 +112,8 @@ def load_prompt(gpt: GPT, folder: Path) -> None:
             f"expected peft_type {' or '.join(_KINDS)} in {folder}, found {found.config.get('peft_type')!r}: "
             "load it as what it is"
         )
-    if found.tensors.keys() != {_NAME}:
+    extra = {key.removeprefix(_START): tensor for key, tensor in found.tensors.items() if key.startswith(_HEADS)}
+    if len(found.tensors) - len(extra) != 1 or _NAME not in found.tensors:
         raise InputError(
             f"expected the one tensor {_NAME} in {folder}, found {', '.join(sorted(found.tensors)) or 'none'}: "
             "save it again with peft"
@@ -113,6 +130,7 @@ def load_prompt(gpt: GPT, folder: Path) -> None:
         refuse_other_base(gpt, str(fingerprint), str(found.ours.get("base")))
     rows = rows.to(gpt.token_embedding.weight)
     put_before(gpt, SoftPrompt(rows) if kind == "prompt" else LearnedPrefix(_from_rows(rows, gpt.config)))
+    return extra
 
 
 def _to_rows(prefix: LearnedPrefix) -> Tensor:

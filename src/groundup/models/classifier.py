@@ -24,7 +24,8 @@ class Classifier(nn.Module):
         attention  their mean weighted by softmax(h · q / √D), with a learned vector q (Yang et al. 2016, equations 5
                    to 7, without the layer before). q begins at zero, so the weights begin equal: as the mean.
 
-    The weights of the head are normal with deviation 0.02, from torch's default generator; its bias is zero.
+    The weights of the head are normal with deviation 0.02, from torch's default generator. With pooling last it has no
+    bias, as those of transformers' classifiers, which can take it as theirs; else one that begins at zero.
 
     Args:
         gpt: what reads. Its own output matrix is not used.
@@ -54,9 +55,10 @@ class Classifier(nn.Module):
         D = gpt.config.d_model
         self.pooling_query = nn.Parameter(torch.zeros(D, device=device)) if head.pooling == "attention" else None
         self.dropout = nn.Dropout(head.dropout)
-        self.head = nn.Linear(D, n_labels, device=device)
+        self.head = nn.Linear(D, n_labels, bias=head.pooling != "last", device=device)
         nn.init.normal_(self.head.weight, std=INITIAL_DEVIATION)
-        nn.init.zeros_(self.head.bias)
+        if self.head.bias is not None:
+            nn.init.zeros_(self.head.bias)
 
     def forward(self, tokens: Tensor, is_token: Tensor) -> Tensor:
         """Return the logits of the labels [B, C].
