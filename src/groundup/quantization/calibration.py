@@ -3,7 +3,7 @@
 Shapes: n tokens of the text, W windows, T positions of a window, B windows at a time, D width.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import cast
@@ -15,7 +15,7 @@ from groundup.configs.quantization import QuantizationConfig
 from groundup.errors import InputError
 from groundup.models.gpt import GPT
 from groundup.quantization.inputs_seen import InputsSeen
-from groundup.quantization.one_layer import quantize_layer
+from groundup.quantization.one_layer import aware_scale, quantize_layer
 
 LONGEST_WINDOW = 512
 """Tokens: a model of a long context is read in pieces, of which more differ than of a few long ones."""
@@ -98,9 +98,20 @@ def _fit(
     with _watching(model, names, config) as seen:
         for x in states:
             through(x)
-    for name in names:
-        layer = cast("nn.Linear", model.get_submodule(name))
-        model.set_submodule(name, quantize_layer(layer, config, seen[name]).train(layer.training))
+    for names_together in _with_same_inputs(seen):
+        layers = [cast("nn.Linear", model.get_submodule(name)) for name in names_together]
+        inputs = seen[names_together[0]]
+        scale = aware_scale(layers, config, inputs)
+        for name, layer in zip(names_together, layers, strict=True):
+            model.set_submodule(name, quantize_layer(layer, config, inputs, scale))
+
+
+def _with_same_inputs(seen: Mapping[str, InputsSeen]) -> list[list[str]]:
+    """Return the names of layers, those together that share their sums."""
+    together: dict[int, list[str]] = {}
+    for name, inputs in seen.items():
+        together.setdefault(id(inputs), []).append(name)
+    return list(together.values())
 
 
 @contextmanager

@@ -1,10 +1,15 @@
 """One layer of a model to its quantized form, by the method that a config names."""
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor, nn
 
 from groundup.configs.quantization import QuantizationConfig
 from groundup.layers.embedding import TokenEmbedding
+from groundup.quantization.activation_aware import activation_aware_scale
 from groundup.quantization.embedding import QuantizedEmbedding
+from groundup.quantization.gptq import gptq
 from groundup.quantization.inputs_seen import InputsSeen
 from groundup.quantization.int4 import Int4, quantize_int4
 from groundup.quantization.int4_linear import Int4Linear
@@ -13,7 +18,10 @@ from groundup.quantization.int8_linear import Int8Linear
 
 
 def quantize_layer(
-    layer: nn.Linear, config: QuantizationConfig, seen: InputsSeen | None = None
+    layer: nn.Linear,
+    config: QuantizationConfig,
+    seen: InputsSeen | None = None,
+    input_scale: Tensor | None = None,
 ) -> Int8Linear | Int4Linear:
     """Return `layer` in 8 or 4 bits; it is not changed itself.
 
@@ -21,6 +29,7 @@ def quantize_layer(
         layer: in floating point.
         config: how.
         seen: what went into the layer on a text; needed where config.needs_text.
+        input_scale: what to multiply its inputs by, in 4 bits: see `aware_scale`.
 
     Example:
         >>> import torch
@@ -37,7 +46,20 @@ def quantize_layer(
         assert seen.observer is not None
         return Int8Linear(_int8(weight, config), layer.bias, activations=seen.observer.range())
     hessian = None if seen is None else seen.hessian
-    return Int4Linear(_int4(weight, config, hessian), layer.bias)
+    if input_scale is None:
+        return Int4Linear(_int4(weight, config, hessian), layer.bias)
+    if hessian is not None:
+        hessian = hessian * input_scale[:, None] * input_scale
+    return Int4Linear(_int4(weight / input_scale, config, hessian), layer.bias, input_scale=input_scale)
+
+
+def aware_scale(layers: Sequence[nn.Linear], config: QuantizationConfig, seen: InputsSeen) -> Tensor | None:
+    """Return what to multiply the inputs by that `layers` share, where the config is activation-aware: [I]."""
+    if not config.activation_aware:
+        return None
+    assert seen.hessian is not None
+    weight = torch.cat([layer.weight.detach() for layer in layers])
+    return activation_aware_scale(weight, seen.hessian, seen.mean_magnitude, group_size=config.group_size)
 
 
 def quantize_table(embedding: TokenEmbedding, config: QuantizationConfig) -> QuantizedEmbedding:
@@ -52,4 +74,6 @@ def _int8(weight: Tensor, config: QuantizationConfig) -> Int8:
 
 
 def _int4(weight: Tensor, config: QuantizationConfig, hessian: Tensor | None) -> Int4:
+    if config.method == "gptq" and hessian is not None:
+        return gptq(weight, hessian, group_size=config.group_size)
     return quantize_int4(weight, group_size=config.group_size)

@@ -8,6 +8,7 @@ from torch.overrides import TorchFunctionMode
 
 from groundup.configs.model import GPTConfig
 from groundup.errors import InputError
+from groundup.layers.embedding import TokenEmbedding
 from groundup.models.gpt import GPT
 from groundup.quantization.convert import QuantizedLayer
 from groundup.quantization.embedding import QuantizedEmbedding
@@ -49,9 +50,7 @@ def build_model(config: GPTConfig, tensors: Iterable[tuple[str, Tensor | Quantiz
             _take(missing, f"{name}.weight", (found.out_features, found.in_features), source)
             if isinstance(bias := getattr(found, "bias", None), Tensor):
                 _take(missing, f"{name}.bias", tuple(bias.shape), source)
-            if isinstance(found, QuantizedEmbedding):
-                found.factor = model.token_embedding.scale
-            model.set_submodule(name, found)
+            _put(model, name, found, source)
         del found  # before the next one is made
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
@@ -65,6 +64,18 @@ def _take(missing: dict[str, tuple[int, ...]], name: str, found: tuple[int, ...]
         raise InputError(f"expected each parameter of this model once in {source}, found {name} besides: {_HELP}")
     if (shape := missing.pop(name)) != found:
         raise InputError(f"expected {name} of shape {shape} in {source}, found {found}: {_HELP}")
+
+
+def _put(model: GPT, name: str, layer: QuantizedLayer, source: str) -> None:
+    """Put a quantized layer in the place of one of its kind."""
+    place = model.get_submodule(name)
+    if isinstance(layer, QuantizedEmbedding) and isinstance(place, TokenEmbedding):
+        layer.factor = place.scale
+    elif isinstance(layer, QuantizedEmbedding) or not isinstance(place, nn.Linear):
+        raise InputError(
+            f"expected a {type(place).__name__} as {name} in {source}, found {type(layer).__name__}: {_HELP}"
+        )
+    model.set_submodule(name, layer)
 
 
 class _Uninitialized(TorchFunctionMode):

@@ -1,7 +1,6 @@
 """A `GPT` of ours as a Hugging Face folder, which `transformers` and `load_huggingface` read."""
 
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from groundup.models.gpt import GPT
 from groundup.tokenization.base import Tokenizer
 from groundup.weights.families import family_of, write_config
 from groundup.weights.names import from_ours, stored_tensors
+from groundup.weights.new_folder import new_folder
 from groundup.weights.tokenizer_files import SPELLINGS
 
 
@@ -55,28 +55,16 @@ def save_huggingface(
         >>> found.tokenizer.encode("cab"), largest_logit_difference(model, found.model)
         ([2, 0, 1], 0.0)
     """
-    folder = Path(folder)
     config = _config(model)
     spelled = _spellings(tokenizer, template_tokens or {})
     ids = {f"{name}_id": tokenizer.special_tokens.get(spelled.get(name, "")) for name in SPELLINGS[:3]}
-    partial = folder.with_name(f".{folder.name}.unfinished")
-    try:
-        _refuse_in_use(folder)
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
+    with new_folder(folder) as partial:
         _write_tensors(partial / "model.safetensors", model)
         _write(partial / "config.json", config | ids)
         _write(partial / "generation_config.json", {name: token for name, token in ids.items() if token is not None})
         tokenizer.save(partial / "tokenizer.json")
         _write(partial / "tokenizer_config.json", _tokenizer_config(model, spelled, chat_template))
         _write_licence(partial / "README.md", licence)
-        partial.rename(folder)
-    except OSError as error:
-        raise InputError(
-            f"expected to write a model at {folder}, found: {error.strerror or error}; make room or name another place"
-        ) from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _config(model: GPT) -> dict[str, Any]:
@@ -86,11 +74,6 @@ def _config(model: GPT) -> dict[str, Any]:
             "place: take the adapter folder of the run, which peft reads"
         )
     return write_config(model.config)
-
-
-def _refuse_in_use(folder: Path) -> None:
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"expected a new or empty folder to write to, found {folder} in use: name another")
 
 
 def _write_licence(path: Path, licence: str | None) -> None:
