@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from groundup.configs import GPTConfig
 from groundup.generation.beam_reading import BeamReader, reorder_rows
-from groundup.generation.reading import keep_rows
 from groundup.models.gpt import GPT
 
 V = 9
@@ -59,7 +58,7 @@ def test_reordering_in_place_is_taking_rows_anew_and_leaves_what_they_share():
     cache = MODEL.new_cache(3, 8)
     MODEL.hidden_states(texts, cache=cache)
     for parents in ([0, 1, 2], [1, 1, 2], [2, 0, 1], [2, 2, 2]):
-        expected = keep_rows(MODEL, cache, parents)
+        expected = cache.select_rows(parents)
         reorder_rows(cache, parents, texts)
         texts = texts[parents]
         torch.testing.assert_close(cache.keys, expected.keys, rtol=0, atol=0)

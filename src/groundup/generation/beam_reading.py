@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from groundup.configs.generation import CacheKind
 from groundup.generation.prefix import Prefix
-from groundup.generation.reading import decode_step, keep_rows, next_logits, prefill
-from groundup.layers.kv_cache import KVCache
+from groundup.generation.reading import decode_step, next_logits, prefill
+from groundup.layers.cache import Cache
 from groundup.models.gpt import GPT
 
 
@@ -26,6 +27,7 @@ class BeamReader:
         n_tokens: logits of ids below it are given.
         use_cache: keep keys and values; else whole texts are read anew at each step.
         prefix: holds what may be a beginning of the prompts, which is copied from it.
+        kind: of the cache.
 
     Example:
         >>> from groundup.configs.model import GPTConfig
@@ -45,6 +47,7 @@ class BeamReader:
         n_tokens: int,
         use_cache: bool = True,
         prefix: Prefix | None = None,
+        kind: CacheKind = "float",
     ) -> None:
         self._model, self._n_tokens = model, n_tokens
         self._ends = [len(prompt) for prompt in prompts]
@@ -52,10 +55,10 @@ class BeamReader:
         for row, prompt in enumerate(prompts):
             ids[row, : len(prompt)] = torch.tensor(prompt)
         self._ids = ids.to(model.device)
-        self._cache = model.new_cache(len(prompts), capacity) if use_cache else None
+        self._cache = model.new_cache(len(prompts), capacity, kind=kind) if use_cache else None
         n_shared = 0
         if prefix is not None and self._cache is not None:
-            prefix.begin(prompts)
+            prefix.begin(prompts, kind)
             prefix.share(self._windows(), self._cache)
             n_shared = self._cache.longest
         hidden = prefill(model, [window[n_shared:] for window in self._windows()], self._cache)
@@ -72,7 +75,7 @@ class BeamReader:
             if len(parents) == self._cache.batch_size:
                 reorder_rows(self._cache, parents, self.texts)
             else:
-                self._cache = keep_rows(self._model, self._cache, parents)
+                self._cache = self._cache.select_rows(parents)
         new = torch.tensor(tokens, device=self._ids.device)
         self._ids = self._ids[list(parents)]
         self._ends = [self._ends[parent] for parent in parents]
@@ -88,13 +91,14 @@ class BeamReader:
         return [row[:end] for row, end in zip(self._ids, self._ends, strict=True)]
 
 
-def reorder_rows(cache: KVCache, parents: Sequence[int], texts: Tensor) -> None:
+def reorder_rows(cache: Cache, parents: Sequence[int], texts: Tensor) -> None:
     """Let row i of `cache` hold what row parents[i], which is equally long, held; in place.
 
     Only what differs is copied: rows whose `texts` [B, S] begin alike hold the same there. Beams share all but their
     last tokens, so this is little, however long the prompt.
 
     Example:
+        >>> from groundup.layers.kv_cache import KVCache
         >>> cache = KVCache(n_layers=1, batch_size=2, n_kv_heads=1, capacity=3, d_head=1)
         >>> _ = cache.layer(0).append(torch.tensor([7.0, 1, 7, 2]).view(2, 1, 2, 1), torch.zeros(2, 1, 2, 1))
         >>> cache.advance(2)
@@ -105,8 +109,5 @@ def reorder_rows(cache: KVCache, parents: Sequence[int], texts: Tensor) -> None:
     moved = [row for row, parent in enumerate(parents) if row != parent]
     sources = [parents[row] for row in moved]
     differing = (texts[moved] != texts[sources]).any(dim=0).nonzero()
-    if not len(differing):
-        return
-    here = slice(int(differing[0, 0]), cache.longest)
-    cache.keys[:, moved, :, here] = cache.keys[:, sources, :, here]
-    cache.values[:, moved, :, here] = cache.values[:, sources, :, here]
+    if len(differing):
+        cache.move(moved, sources, int(differing[0, 0]))

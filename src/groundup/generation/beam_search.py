@@ -76,7 +76,13 @@ def beam_search(
     with torch.inference_mode(), evaluation_mode(model):
         capacity = max(len(start) + most for start, most in zip(starts, longest, strict=True))
         reader = BeamReader(
-            model, starts, capacity=capacity, n_tokens=n_tokens, use_cache=config.use_cache, prefix=prefix
+            model,
+            starts,
+            capacity=capacity,
+            n_tokens=n_tokens,
+            use_cache=config.use_cache,
+            prefix=prefix,
+            kind=config.cache,
         )
         _search(reader, beams, process, config, _ends(config, end_id, is_finished), is_stopped)
     return [one.ended[: config.beam.n_best] for one in beams]

@@ -12,9 +12,9 @@ from torch.nn.utils.rnn import pad_sequence
 
 from groundup.errors import InputError
 from groundup.generation.prompts import checked_prompts
-from groundup.generation.reading import evaluation_mode, keep_rows, next_logits, prefill
+from groundup.generation.reading import evaluation_mode, next_logits, prefill
 from groundup.generation.sampling import log_probabilities
-from groundup.layers.kv_cache import KVCache
+from groundup.layers.cache import Cache
 from groundup.models.gpt import GPT
 from groundup.tokenization.base import Tokenizer
 
@@ -169,7 +169,7 @@ def _read(model: GPT, tokenizer: Tokenizer, head: list[int], tails: list[list[in
     rows = max(1, TOKENS_AT_ONCE // longest)
     with evaluation_mode(model):
         cache = model.new_cache(1, longest)
-        last = prefill(model, [torch.tensor(head, device=cache.keys.device)], cache)  # [1, D]
+        last = prefill(model, [torch.tensor(head, device=cache.device)], cache)  # [1, D]
         first = log_probabilities(next_logits(model, last, n_tokens))[0].tolist()
         rest = [
             values
@@ -179,14 +179,14 @@ def _read(model: GPT, tokenizer: Tokenizer, head: list[int], tails: list[list[in
     return [[first[tail[0]], *values] for tail, values in zip(tails, rest, strict=True)]
 
 
-def _read_rest(model: GPT, cache: KVCache, tails: list[list[int]], n_tokens: int) -> list[list[float]]:
+def _read_rest(model: GPT, cache: Cache, tails: list[list[int]], n_tokens: int) -> list[list[float]]:
     """Return the log-probabilities of all but the first token of each tail, behind the one row of `cache`."""
-    device = cache.keys.device
+    device = cache.device
     ids = pad_sequence([torch.tensor(tail, device=device) for tail in tails], batch_first=True, padding_value=-1)
     if ids.shape[1] == 1:
         return [[] for _ in tails]
     there = ids[:, 1:] >= 0  # [N, T - 1]
-    copies = keep_rows(model, cache, [0] * len(tails))
+    copies = cache.select_rows([0] * len(tails))
     hidden = model.hidden_states(ids[:, :-1].clamp(min=0), cache=copies)[there]  # [R, D]: what has a token to predict
     targets, found = ids[:, 1:][there], list[float]()
     for begin in range(0, len(targets), ROWS_AT_ONCE):

@@ -110,8 +110,8 @@ def _steps(
     capacity = min(context_length, max(texts.ends) + config.max_new_tokens) if config.use_cache else None
     with evaluation_mode(model):
         if prefix is not None:
-            prefix.begin(prompts)
-        reader = Reader(model, texts.windows(), capacity=capacity, prefix=prefix)
+            prefix.begin(prompts, config.cache)
+        reader = Reader(model, texts.windows(), capacity=capacity, prefix=prefix, kind=config.cache)
         for n_left in reversed(range(config.max_new_tokens)):
             logits = next_logits(model, reader.last_hidden, n_tokens)  # [B, V]
             logprobs = log_probabilities(logits)

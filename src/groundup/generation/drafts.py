@@ -127,7 +127,7 @@ class ModelDraft:
         text = torch.tensor([ids], device=self._model.device)  # [1, T]
         probabilities = []
         with evaluation_mode(self._model):
-            self._prefix.begin([ids[start:]])
+            self._prefix.begin([ids[start:]], self._config.cache)
             for _ in range(n):
                 logits = next_logits(self._model, self._prefix.read(text[0, start:]), self._n_tokens)
                 logits = self._process(logits, text)  # [1, V]

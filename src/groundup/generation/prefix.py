@@ -9,8 +9,9 @@ from itertools import chain
 import torch
 from torch import Tensor
 
+from groundup.configs.generation import CacheKind
 from groundup.errors import InputError
-from groundup.layers.kv_cache import KVCache
+from groundup.layers.cache import Cache
 from groundup.models.gpt import GPT
 
 
@@ -30,7 +31,7 @@ class Prefix:
     since are noticed when a call begins (all but writes into `weight.data`, which torch does not count), and what was
     held is forgotten.
 
-    Memory: 2 · n_layers · n_kv_heads · d_head numbers for each token, in up to twice the room that is needed.
+    Memory: of a cache with one row, in up to twice the room that is needed.
 
     Example:
         >>> from groundup.configs.generation import GenerationConfig
@@ -46,6 +47,7 @@ class Prefix:
 
     def __init__(self, model: GPT) -> None:
         self._model = model
+        self._kind: CacheKind = "float"
         self.n_reused = 0
         """Tokens of the last call's prompt that were held, and not read again; of several prompts, in each."""
         self.forget()
@@ -59,8 +61,8 @@ class Prefix:
     def forget(self) -> None:
         """Hold nothing."""
         self._weights = _weights(self._model)
-        self._cache = self._model.new_cache(1, 0)
-        self._tokens = torch.zeros(0, dtype=torch.int64, device=self._cache.keys.device)
+        self._cache = self._model.new_cache(1, 0, kind=self._kind)
+        self._tokens = torch.zeros(0, dtype=torch.int64, device=self._cache.device)
 
     def check(self, model: GPT, *, use_cache: bool = True) -> None:
         """Raise InputError unless `model` is the one that this prefix was made for, and may use a cache."""
@@ -69,9 +71,10 @@ class Prefix:
         if not use_cache:
             raise InputError("expected use_cache=True with a prefix, which is a cache, found False: leave one out")
 
-    def begin(self, prompts: Sequence[Sequence[int]]) -> None:
-        """Make ready for a call with `prompts`: what other weights have read is forgotten."""
-        if _weights(self._model) != self._weights:
+    def begin(self, prompts: Sequence[Sequence[int]], kind: CacheKind = "float") -> None:
+        """Make ready for a call with `prompts`: what other weights have read, or kept otherwise, is forgotten."""
+        if _weights(self._model) != self._weights or kind != self._kind:
+            self._kind = kind
             self.forget()
         self.n_reused = min(_n_common(self._tokens, torch.tensor(p).to(self._tokens), len(p) - 1) for p in prompts)
 
@@ -92,16 +95,14 @@ class Prefix:
         self._tokens = window
         return hidden[-n_last:]
 
-    def share(self, windows: Sequence[Tensor], cache: KVCache) -> None:
+    def share(self, windows: Sequence[Tensor], cache: Cache) -> None:
         """Put what all `windows` begin with into every row of `cache`, which is empty; each keeps a token to read."""
         n = min(_n_common(windows[0], window, len(window) - 1) for window in windows)
         if not n:
             return
         if _n_common(self._tokens, windows[0], n) < n:
             self.read(windows[0][:n])
-        cache.keys[:, :, :, :n] = self._cache.keys[:, :, :, :n]  # [n_layers, 1, ...] into [n_layers, B, ...]
-        cache.values[:, :, :, :n] = self._cache.values[:, :, :, :n]
-        cache.advance(n)
+        cache.write(range(cache.batch_size), self._cache, n)
 
 
 def _n_common(a: Tensor, b: Tensor, most: int) -> int:

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from groundup.configs.generation import CacheKind
 from groundup.generation.prefix import Prefix
-from groundup.layers.kv_cache import KVCache
+from groundup.layers.cache import Cache
 from groundup.models.gpt import GPT
 
 
@@ -27,7 +28,7 @@ def evaluation_mode(model: GPT) -> Iterator[None]:
             module.training = True
 
 
-def prefill(model: GPT, windows: Sequence[Tensor], cache: KVCache | None = None) -> Tensor:
+def prefill(model: GPT, windows: Sequence[Tensor], cache: Cache | None = None) -> Tensor:
     """Read whole windows at once, of any lengths above 0; return the hidden state of each one's last token [B, D].
 
     Windows are padded on the right: a causal model never looks there from an earlier token. A cache must hold equally
@@ -50,32 +51,12 @@ def prefill(model: GPT, windows: Sequence[Tensor], cache: KVCache | None = None)
     return hidden[:, 0]
 
 
-def decode_step(model: GPT, tokens: Tensor, cache: KVCache) -> Tensor:
+def decode_step(model: GPT, tokens: Tensor, cache: Cache) -> Tensor:
     """Read one more token [B] in each row of `cache`; return its hidden state [B, D]."""
     return model.hidden_states(tokens[:, None], cache=cache)[:, 0]
 
 
-def keep_rows(model: GPT, cache: KVCache, places: Sequence[int]) -> KVCache:
-    """Return a cache that holds only the rows at `places`, in that order.
-
-    Example:
-        >>> from groundup.configs.model import GPTConfig
-        >>> model = GPT(GPTConfig(vocab_size=10, context_length=8, d_model=16, n_layers=1, n_heads=2))
-        >>> cache = model.new_cache(2)
-        >>> _ = prefill(model, [torch.tensor([1, 2, 3]), torch.tensor([4])], cache)
-        >>> keep_rows(model, cache, [1]).lengths.tolist()
-        [1]
-    """
-    kept = model.new_cache(len(places), cache.capacity, cache.keys.dtype)
-    held = cache.longest
-    kept.keys[:, :, :, :held] = cache.keys[:, list(places), :, :held]
-    kept.values[:, :, :, :held] = cache.values[:, list(places), :, :held]
-    kept.advance(held)
-    kept.truncate(cache.lengths[list(places)])
-    return kept
-
-
-def reread_rows(model: GPT, cache: KVCache, places: Sequence[int], windows: Sequence[Tensor]) -> None:
+def reread_rows(model: GPT, cache: Cache, places: Sequence[int], windows: Sequence[Tensor]) -> None:
     """Replace what the rows at `places` hold by other `windows`, none longer than what they held.
 
     A window that slid begins at another token, and with it every position and every key changes: it is read anew.
@@ -88,11 +69,9 @@ def reread_rows(model: GPT, cache: KVCache, places: Sequence[int], windows: Sequ
     if not filled:
         return
     rows = [place for place, _ in filled]
-    held = max(len(window) for _, window in filled)
-    fresh = model.new_cache(len(rows), held, cache.keys.dtype)
+    fresh = cache.like(len(rows), max(len(window) for _, window in filled))
     prefill(model, [window for _, window in filled], fresh)
-    cache.keys[:, rows, :, :held] = fresh.keys
-    cache.values[:, rows, :, :held] = fresh.values
+    cache.write(rows, fresh)
 
 
 def next_logits(model: GPT, hidden: Tensor, n_tokens: int) -> Tensor:
@@ -112,17 +91,24 @@ class Reader:
         windows: the tokens each row begins with.
         capacity: most tokens a row will hold. None: no cache.
         prefix: holds what may be a beginning of the windows. A single row reads on in it, several copy from it.
+        kind: of the cache, as the prefix's is.
     """
 
     def __init__(
-        self, model: GPT, windows: Sequence[Tensor], *, capacity: int | None, prefix: Prefix | None = None
+        self,
+        model: GPT,
+        windows: Sequence[Tensor],
+        *,
+        capacity: int | None,
+        prefix: Prefix | None = None,
+        kind: CacheKind = "float",
     ) -> None:
         self._model = model
         self._prefix = prefix if len(windows) == 1 else None
         if self._prefix is not None:
             self.last_hidden = self._prefix.read(windows[0])  # [B, D]
             return
-        self._cache = None if capacity is None else model.new_cache(len(windows), capacity)
+        self._cache = None if capacity is None else model.new_cache(len(windows), capacity, kind=kind)
         n_shared = 0
         if prefix is not None and self._cache is not None:
             prefix.share(windows, self._cache)
@@ -144,7 +130,7 @@ class Reader:
             self.last_hidden = prefill(self._model, windows)
             return
         if len(kept) < self._cache.batch_size:
-            self._cache = keep_rows(self._model, self._cache, kept)
+            self._cache = self._cache.select_rows(kept)
         if slid:
             reread_rows(self._model, self._cache, slid, [windows[place][:-1] for place in slid])
         self.last_hidden = decode_step(self._model, torch.stack([window[-1] for window in windows]), self._cache)

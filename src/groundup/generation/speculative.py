@@ -190,7 +190,7 @@ def _steps(
     ids, start = list(prompt), 0
     n_last = len(prompt) + config.max_new_tokens
     with evaluation_mode(verifier.model):
-        verifier.prefix.begin([prompt])
+        verifier.prefix.begin([prompt], config.cache)
         while True:
             if len(ids) - start > context_length:  # the window slides where `decode`'s does
                 start = len(ids) - max(1, context_length // 2)

@@ -11,10 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from groundup.configs.generation import CacheKind
 from groundup.configs.model import GPTConfig
 from groundup.errors import InputError
 from groundup.layers.blocks import GPTBlock
+from groundup.layers.cache import Cache
 from groundup.layers.embedding import TokenEmbedding
+from groundup.layers.int8_kv_cache import Int8KVCache
 from groundup.layers.kv_cache import KVCache
 from groundup.layers.masks import causal_mask, combine_masks
 from groundup.layers.normalization import build_norm
@@ -79,7 +82,7 @@ class GPT(nn.Module):
         self.prefix: VirtualTokens | None = None  # a module, called with this model: virtual tokens before every text
         self._initialize()
 
-    def forward(self, tokens: Tensor, *, cache: KVCache | None = None, mask: Tensor | None = None) -> Tensor:
+    def forward(self, tokens: Tensor, *, cache: Cache | None = None, mask: Tensor | None = None) -> Tensor:
         """Return logits of the token after each of `tokens`: int64 [B, T] -> [B, T, V].
 
         Args:
@@ -97,7 +100,7 @@ class GPT(nn.Module):
         self,
         tokens: Tensor,
         *,
-        cache: KVCache | None = None,
+        cache: Cache | None = None,
         mask: Tensor | None = None,
         only: Tensor | None = None,
     ) -> Tensor:
@@ -207,16 +210,25 @@ class GPT(nn.Module):
         """Where its weights are."""
         return next(self.parameters()).device
 
-    def new_cache(self, batch_size: int, capacity: int | None = None, dtype: torch.dtype | None = None) -> KVCache:
+    def new_cache(
+        self,
+        batch_size: int,
+        capacity: int | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        kind: CacheKind = "float",
+    ) -> Cache:
         """Return an empty cache for `batch_size` rows on the model's device.
 
         Args:
             batch_size: rows.
             capacity: most tokens of a text that a row can hold. None: context_length.
-            dtype: number format. None: the model's.
+            dtype: number format of keys and values. None: the model's.
+            kind: how they are kept: float, in that format; int8, rounded.
         """
         like = next(self.parameters())
-        return KVCache(
+        make = KVCache if kind == "float" else Int8KVCache
+        return make(
             n_layers=self.config.n_layers,
             batch_size=batch_size,
             n_kv_heads=self.config.kv_heads,
