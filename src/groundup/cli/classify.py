@@ -81,11 +81,13 @@ def _measure(tuned: "Tuned", chosen: Classify) -> int:
 
     from groundup.configs.finetune_runs import LabelledConfig
     from groundup.data.labelled import read_more
-    from groundup.finetuning.results import test_classifier
+    from groundup.finetuning.results import seen_before, test_classifier
 
     assert chosen.file is not None
     told = LabelledConfig(file=chosen.file, text_column=chosen.text_column, label_column=chosen.label_column)
-    test = read_more(told, tuned.labels)
+    test, notes = read_more(told, tuned.labels)
+    for note in (*notes, *seen_before(tuned, test.texts)):
+        print(note, file=sys.stderr)
     if chosen.out is not None:
         try:
             chosen.out.mkdir(parents=True)

@@ -104,17 +104,18 @@ def load_labelled(config: LabelledConfig) -> LabelledSplits:
     )
 
 
-def read_more(config: LabelledConfig, names: tuple[str, ...]) -> Labelled:
-    """Return all texts of config.file, to be measured with labels that are known already.
+def read_more(config: LabelledConfig, names: tuple[str, ...]) -> tuple[Labelled, tuple[str, ...]]:
+    """Return all texts of config.file, to be measured with labels that are known already; and what was left out.
 
-    Of a corpus that is published in parts, those for the test.
+    Of a corpus that is published in parts, those for the test. What was left out is told in sentences.
 
     Raises:
         InputError: what cannot be read, or a label that is not one of `names`.
     """
     corpus = LABELLED.get(config.file)
     part = len(corpus.parts) - 1 if corpus else 0
-    return _indexed(_read(config.file, part, config, []), names, config.file)
+    notes: list[str] = []
+    return _indexed(_read(config.file, part, config, notes), names, config.file), tuple(notes)
 
 
 def _read(given: str, part: int, config: LabelledConfig, notes: list[str]) -> LabelledRows:

@@ -65,7 +65,7 @@ def _preparing(open_base: OpenBase) -> Any:  # noqa: ANN401 - of whatever the ta
     ) -> Ready[Any, Any]:
         report(f"loading {config.base} …")
         base = open_base(config.base)
-        check_base(run, base.model, config.base)
+        check_base(run, base, config.base)
         ready: Ready[Any, Any] = PREPARE[config.task](run, config, base, report)
         return ready
 

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +11,19 @@ from rich.console import Console
 
 from groundup.configs.finetune_runs import ClassifyConfig, TextConfig
 from groundup.data.labelled import Labelled
+from groundup.errors import InputError
 from groundup.evaluation.classification_plots import draw_classification
 from groundup.evaluation.classification_report import measure_classification
 from groundup.evaluation.classification_text import classification_text
 from groundup.evaluation.perplexity import byte_lengths_of, evaluate_tokens
 from groundup.evaluation.predictions import write_predictions
+from groundup.finetuning.classifier_files import save_classifier
 from groundup.finetuning.peft_files import save_adapter
 from groundup.finetuning.preparation import labelled_splits
 from groundup.finetuning.preparation_texts import domain_tokens
 from groundup.finetuning.prompt_files import save_prompt
 from groundup.finetuning.tuned import Tuned, label_texts, open_tuned
+from groundup.models.classifier import Classifier
 from groundup.training.devices import choose_device
 from groundup.training.learned import n_learned
 from groundup.training.loop import Outcome
@@ -49,10 +52,13 @@ def write_results(outcome: Outcome, *, open_base: Callable[[str], Pretrained], c
     method = tuned.config.tuning.method
     if method in ("lora", "prompt", "prefix"):
         shutil.rmtree(folder / "adapter", ignore_errors=True)
-        save = save_adapter if method == "lora" else save_prompt
         name = tuned.config.base
         hub_id = PUBLISHED[name].hub_id if name in PUBLISHED else name  # what `peft` can find
-        save(tuned.base.model, folder / "adapter", base=hub_id)
+        if isinstance(tuned.model, Classifier):
+            save_classifier(tuned.model, folder / "adapter", base=hub_id, labels=tuned.labels)
+        else:
+            save = save_adapter if method == "lora" else save_prompt
+            save(tuned.base.model, folder / "adapter", base=hub_id)
     if isinstance(tuned.config, ClassifyConfig):
         test = labelled_splits(tuned.run, tuned.config.data).test
         title = f"{folder.resolve().name}: {len(test.texts):,} texts never learned"
@@ -91,6 +97,26 @@ def test_classifier(tuned: Tuned, test: Labelled, folder: Path | None, *, title:
         write_predictions(folder / "predictions.tsv", labels, probabilities, names=test.names, texts=test.texts)
         draw_classification(folder / "test.png", labels, probabilities, names=test.names, title=title)
     say(console, f"\n{classification_text(report)}\n")
+
+
+def seen_before(tuned: Tuned, texts: Sequence[str]) -> list[str]:
+    """Say how many of `texts` a classifier learned, or was chosen by: what it makes of those proves little.
+
+    Nothing where there are none. Where the run's own texts cannot be read any more, that nobody knows.
+    """
+    assert isinstance(tuned.config, ClassifyConfig)
+    try:
+        splits = labelled_splits(tuned.run, tuned.config.data)
+    except InputError as error:
+        return [f"whether the run learned some of these texts is not known: {error}"]
+    learned, chosen_by = (sum(text in known for text in texts) for known in
+                          (set(splits.train.texts), set(splits.validation.texts)))  # fmt: skip
+    if not learned and not chosen_by:
+        return []
+    return [
+        f"of these {len(texts):,} texts the run learned {learned:,}, and chose its best weights by {chosen_by:,}: "
+        "figures of such texts prove little"
+    ]
 
 
 def _test_text(tuned: Tuned, config: TextConfig, open_base: Callable[[str], Pretrained], console: Console) -> None:

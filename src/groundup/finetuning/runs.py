@@ -6,8 +6,8 @@ from pathlib import Path
 from groundup.configs.finetune_runs import ChatConfig, ClassifyConfig, PreferConfig, TextConfig
 from groundup.errors import InputError
 from groundup.finetuning.base import base_fingerprint
-from groundup.models.gpt import GPT
 from groundup.training.run_folder import Run, write_atomically
+from groundup.weights.pretrained import Pretrained
 
 FinetuneConfig = ClassifyConfig | TextConfig | ChatConfig | PreferConfig
 """The config of any fine-tuning run."""
@@ -51,23 +51,25 @@ def refuse_lost(run: Run, path: Path) -> None:
         raise InputError(f"expected {path}, which says what {run.path} began with, found none: restore it from a copy")
 
 
-def check_base(run: Run, gpt: GPT, name: str) -> None:
+def check_base(run: Run, base: Pretrained, name: str) -> None:
     """Write down in base.json which model a run begins with; once it has learned something, refuse another one.
 
     Raises:
         InputError: the weights that `name` gives now are not those that the run began with, or nobody can tell.
     """
-    path, found = run.path / "base.json", base_fingerprint(gpt)
+    path, found = run.path / "base.json", base_fingerprint(base.model)
     try:
-        told = json.loads(path.read_text(encoding="utf-8")).get("fingerprint")
+        document = json.loads(path.read_text(encoding="utf-8"))
+        told, source = document.get("fingerprint"), document.get("source")
     except FileNotFoundError:
         refuse_lost(run, path)
-        write_atomically(path, json.dumps({"name": name, "fingerprint": found}, indent=2) + "\n")
+        write_atomically(path, json.dumps({"name": name, "source": base.source, "fingerprint": found}, indent=2) + "\n")
         return
     except (OSError, ValueError, AttributeError):
         raise InputError(f"expected {path} as it was written, found something else: restore it from a copy") from None
     if told != found:
+        came = f"; the first came from {source}" if source else ""  # earlier versions did not write it down
         raise InputError(
-            f"expected {name} to be the model that {run.path} began with, found other weights: put that model back, "
-            "its tuning fits no other"
+            f"expected {name} to be the model that {run.path} began with, found other weights, from {base.source}"
+            f"{came}: put that model back, its tuning fits no other"
         )

@@ -38,24 +38,25 @@ class Tuned:
     """The checkpoint."""
 
 
-def open_tuned(folder: Path, *, open_base: Callable[[str], Pretrained]) -> Tuned:
+def open_tuned(folder: Path, *, open_base: Callable[[str], Pretrained], begun_by: str = "groundup finetune") -> Tuned:
     """Open a fine-tuning run.
 
     Args:
         folder: the run.
         open_base: opens its base, as `groundup.resolve.open_model`.
+        begun_by: the command that makes such runs.
 
     Raises:
         InputError: not a fine-tuning run, no intact checkpoint, or a base that is not the one it began with.
     """
-    run = Run.open(folder)
+    run = Run.open(folder, begun_by=begun_by)
     kind = kind_of(run)
     if kind is None:
         raise InputError(f"expected a fine-tuning run, found {folder}, which groundup train began")
     config: FinetuneConfig = run.read_config(kind)
     found = best_checkpoint(run)
     base = open_base(config.base)
-    check_base(run, base.model, config.base)
+    check_base(run, base, config.base)
     model: nn.Module = base.model
     labels: tuple[str, ...] = ()
     if isinstance(config, ClassifyConfig):
@@ -73,7 +74,7 @@ def open_classifier(folder: Path, *, open_base: Callable[[str], Pretrained]) -> 
     Raises:
         InputError: a run of another task, or what `open_tuned` refuses.
     """
-    tuned = open_tuned(folder, open_base=open_base)
+    tuned = open_tuned(folder, open_base=open_base, begun_by="groundup finetune classify")
     if not isinstance(tuned.model, Classifier):
         raise InputError(f"expected a run of groundup finetune classify, found {folder}, which learned to write")
     merge_and_remove(tuned.model)

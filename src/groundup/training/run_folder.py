@@ -68,8 +68,8 @@ class Run:
         return cls(path, to_dict(config))
 
     @classmethod
-    def open(cls, path: Path) -> "Run":
-        """Open a run that `create` began.
+    def open(cls, path: Path, *, begun_by: str = "groundup train") -> "Run":
+        """Open a run that `create` began, for `begun_by`, a command.
 
         Raises:
             InputError: no such folder, or not a run.
@@ -79,7 +79,7 @@ class Run:
         except OSError:  # a name that is too long, a folder that may not be looked into
             is_folder = False
         if not is_folder:
-            raise InputError(f"expected the folder of a run, found nothing at {path}: groundup train begins one")
+            raise InputError(f"expected the folder of a run, found nothing at {path}: {begun_by} begins one")
         try:
             config = json.loads((path / "config.json").read_text(encoding="utf-8"))
         except OSError:
