@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from groundup.configs import GPTConfig, HealthConfig, OptimizerConfig, ScheduleConfig, TrainConfig
 from groundup.models.gpt import GPT
+from groundup.training.learned import start_at, thaw
 from groundup.training.monitor import EARLY_LOOKS, QUIET_STEPS, Advice, Monitor
 from groundup.training.step import Stepper
 
@@ -290,3 +291,42 @@ def test_never_looking_is_possible():
     config = replace(CONFIG, health=HealthConfig(watch_every=0), steps=40)
     advice, monitor = watch(model(), config)
     assert (advice, monitor.figures()) == ([], {})
+
+
+def advice_on(net: nn.Sequential, sizes: Callable[[int], tuple[float, ...]], steps: int) -> list[Advice]:
+    """What is said of layers whose gradients are made up, of these sizes at each step."""
+    torch.manual_seed(0)
+    monitor, advice = Monitor(net, CONFIG), []
+    for step in range(1, steps + 1):
+        thaw(net, step - 1)
+        for layer, size in zip(net, sizes(step), strict=True):
+            layer.weight.grad = size * torch.randn(4, 4) if layer.weight.requires_grad else None
+        monitor.observe(step, 2.0, 1.0)
+        advice += monitor.before_update(step)
+        for layer in net:
+            layer.weight.data += 1e-3 * torch.randn(4, 4)
+        advice += monitor.after_update(step, 1e-3)
+    return advice
+
+
+def four_layers() -> nn.Sequential:
+    return nn.Sequential(*(nn.Linear(4, 4, bias=False) for _ in range(4)))
+
+
+def test_a_new_head_above_adapters_that_begin_at_zero_is_no_explosion():
+    # Gradients of SmolLM2's rank 8 on SMS: 221 times the median layer's at first, less as the adapters grow.
+    assert advice_on(four_layers(), lambda step: (1.0, 1.0, 1.0, 300.0 / (1 + step / 20)), 150) == []
+
+
+def test_a_head_that_explodes_later_is_held_against_what_it_had():
+    advice = advice_on(four_layers(), lambda step: (1.0, 1.0, 1.0, 50.0 if step < 60 else 5e3), 150)
+    assert [(one.kind, one.module, one.step) for one in advice] == [("exploding", "3", 70)]  # the second look at it
+
+
+def test_what_begins_to_learn_later_is_looked_at_from_then_on():
+    net = four_layers()
+    for layer in (net[0], net[1]):
+        start_at(layer.weight, 60)
+        layer.weight.requires_grad_(False)
+    advice = advice_on(net, lambda step: (0.0, 1.0, 1.0, 1.0), 150)
+    assert [(one.kind, one.module, one.step) for one in advice] == [("dead", "0.weight", 90)]  # looks at 70, 80, 90

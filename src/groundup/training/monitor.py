@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from groundup.configs.training import TrainConfig
+from groundup.training.learned import is_learned
 from groundup.training.loss_spikes import WINDOW, LossSpikes
 from groundup.training.step_report import layer_of
 
@@ -31,9 +32,13 @@ little."""
 VANISHING = 1e-6
 """A matrix is as good as dead with gradients this much smaller than those of the median matrix (root mean square).
 Healthy runs of the recipes have 4e-3 and more, and 1e-4 while attention is saturated by far too high a rate."""
-EXPLODING = 100.0
+EXPLODING, LARGEST_BEFORE = 100.0, 10.0
 """A layer explodes with a gradient norm this many times that of the median layer; the recipes stay below 4, but for the
-embedding of 50,257 tokens, which has 20 times it for a while."""
+embedding of 50,257 tokens, which has 20 times it for a while.
+
+Layers need not be alike: adapters begin at zero, and so nearly do their gradients, while a new head above them has 221
+times the norm of the median one in a run that learns well. So a layer is held against what it has had before, too: it
+explodes with this many times its own least excess over the median, of which at most LARGEST_BEFORE counts."""
 LARGEST_MEDIAN, LARGE_MEDIAN, LARGEST = 0.3, 0.02, 0.5
 """Updates too large, as a fraction of the weights (both as root mean square): for the median matrix at any time, for it
 while the loss does not fall, and for one matrix alone.
@@ -65,7 +70,8 @@ class Monitor:
     """Turns what a run shows of itself into advice; it changes nothing.
 
     Steps are numbered as in metrics.jsonl, from 1. Only matrices are judged alone: biases begin at zero, and that of
-    the keys has no gradient at all, for attention does not depend on it. Frozen parameters are left out.
+    the keys has no gradient at all, for attention does not depend on it. Frozen parameters are left out; those that
+    begin to learn later are looked at from then on.
 
     Args:
         model: what learns; its parameters must stay the same objects.
@@ -84,13 +90,15 @@ class Monitor:
 
     def __init__(self, model: nn.Module, config: TrainConfig) -> None:
         self._config = config
-        self._parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
-        self._matrices = [name for name, p in self._parameters.items() if p.ndim >= 2]
+        self._learned = {name: p for name, p in model.named_parameters() if is_learned(p)}
+        self._parameters: dict[str, nn.Parameter] = {}  # those of them that learn now, as the last look found
+        self._matrices: list[str] = []
         self._spikes = LossSpikes()
         self._norm = 0.0  # of the whole gradient, before clipping
         self._streaks: dict[str, int] = {}
         self._said: dict[str, int] = {}
         self._figures: dict[str, float] = {}
+        self._least: dict[str, float] = {}  # of each layer's gradient norm, as a multiple of the median layer's
         self._sizes: dict[str, float] = {}  # root mean square of each matrix before the update
         self._before: dict[str, Tensor] = {}  # and a copy of it; both empty but on the steps that are looked at
 
@@ -124,7 +132,11 @@ class Monitor:
 
     def before_update(self, step: int) -> list[Advice]:
         """Look at the gradients, which may be clipped; on the steps that are watched, else return at once."""
-        if not self.is_watched(step) or not self._parameters:
+        if not self.is_watched(step):
+            return []
+        self._parameters = {name: p for name, p in self._learned.items() if p.requires_grad}
+        self._matrices = [name for name, p in self._parameters.items() if p.ndim >= 2]
+        if not self._parameters:
             return []
         with torch.no_grad():
             gradients = _norms([_or_zero(p.grad, p) for p in self._parameters.values()])
@@ -167,6 +179,7 @@ class Monitor:
             "streaks": dict(self._streaks),
             "said": dict(self._said),
             "figures": dict(self._figures),
+            "least": dict(self._least),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -174,6 +187,7 @@ class Monitor:
         self._spikes.restore(state["spikes"])
         self._streaks, self._said = dict(state["streaks"]), dict(state["said"])
         self._figures = dict(state["figures"])
+        self._least = dict(state.get("least", {}))  # earlier versions did not keep it
 
     def _dead(self, step: int, norms: dict[str, float]) -> Iterator[Advice]:
         if not self._matrices:
@@ -197,7 +211,10 @@ class Monitor:
     def _exploding(self, step: int, layers: dict[str, float]) -> Iterator[Advice]:
         middle = statistics.median(layers.values())
         for layer, norm in layers.items():
-            if self._lasts("exploding", layer, norm > EXPLODING * middle > 0, LOOKS):
+            usual = min(max(1.0, self._least.get(layer, math.inf)), LARGEST_BEFORE)
+            if middle > 0:
+                self._least[layer] = min(norm / middle, self._least.get(layer, math.inf))
+            if self._lasts("exploding", layer, norm > EXPLODING * usual * middle > 0, LOOKS):
                 yield from self._once(
                     step,
                     "exploding",
