@@ -108,3 +108,24 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path):
         measure_reference(
             model(), pairs(1), wanted=[0], pad_id=0, batch_size=2, file=tmp_path / "file" / "reference.json"
         )
+
+
+def test_it_is_measured_where_the_run_computes(monkeypatch: pytest.MonkeyPatch):
+    gpt, some, moves = model(), pairs(3), []
+    move = GPT.to
+    monkeypatch.setattr(GPT, "to", lambda self, place: moves.append(place) or move(self, "cpu"))
+    there = torch.device("cuda")  # this machine may have none: only the moves are real
+    found = measure_reference(gpt, some, wanted=[0, 2], pad_id=0, batch_size=2, device=there)
+    assert moves == [there, torch.device("cpu")]
+    again = measure_reference(gpt, some, wanted=[0, 2], pad_id=0, batch_size=2)
+    assert torch.equal(found.isnan(), again.isnan())
+    assert torch.equal(found[[0, 2]], again[[0, 2]])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine")
+def test_a_gpu_measures_what_the_cpu_does():
+    gpt, some = model(), pairs(5)
+    expected = measure_reference(gpt, some, wanted=range(5), pad_id=0, batch_size=2)
+    found = measure_reference(gpt, some, wanted=range(5), pad_id=0, batch_size=2, device=torch.device("cuda"))
+    assert gpt.device.type == "cpu"
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=0)  # of float64, rounded to float32

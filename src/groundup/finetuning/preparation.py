@@ -9,13 +9,14 @@ import torch
 
 from groundup.configs.finetune_runs import ClassifyConfig, LabelledConfig
 from groundup.configs.finetuning import TuningConfig
+from groundup.configs.training import TrainConfig
 from groundup.data.labelled import LabelledSplits, load_labelled
 from groundup.errors import InputError
 from groundup.finetuning.methods import apply_method
 from groundup.finetuning.runs import FinetuneConfig, refuse_lost
 from groundup.models.classifier import Classifier
 from groundup.tasks.classification import Classification, TextBatch
-from groundup.training.learned import n_learned
+from groundup.training.learned import is_learned, n_learned, start_of
 from groundup.training.lifecycle import Ready
 from groundup.training.run_folder import Run, write_atomically
 from groundup.weights.pretrained import Pretrained
@@ -50,7 +51,7 @@ def prepare_classification(
         f"run         {run.path}",
         f"texts       {config.data.file}: {counts}; labels {', '.join(splits.names)}",
         *(f"            {note}" for note in (*splits.notes, *_cut(task, config.data.max_tokens))),
-        *model_page(config.base, config.tuning, classifier),
+        *model_page(config.base, config.tuning, classifier, config.training),
         f"training    {config.training.steps:,} steps of {config.training.sequences_per_step} texts "
         f"({n_steps / len(splits.train.texts):.2g} epochs)",
     ]
@@ -113,12 +114,22 @@ def refuse_idle(gpt: torch.nn.Module) -> None:
         )
 
 
-def model_page(base: str, tuning: TuningConfig, model: torch.nn.Module) -> list[str]:
-    """Return two lines: what is tuned, and what of it learns."""
+def model_page(base: str, tuning: TuningConfig, model: torch.nn.Module, training: TrainConfig) -> list[str]:
+    """Return what is tuned, what of it learns, and what of that would not be as asked for: two lines or more."""
     learned, everything = n_learned(model), sum(p.numel() for p in model.parameters())
+    notes = []
+    starts = {start_of(p) for p in model.parameters() if is_learned(p)}
+    if late := [start for start in starts if start >= training.steps]:
+        notes.append(
+            f"{len(late)} of {len(starts)} layers would begin to learn behind the last step, the first of them at step "
+            f"{min(late) + 1:,}: lower unfreeze_every, or take more steps"
+        )
+    if training.optimizer.name == "muon" and tuning.method in ("lora", "prompt", "prefix"):
+        notes.append("Muon turns whole matrices; adapters, vectors and heads learn by AdamW")
     return [
         f"base        {base}: {everything:,} parameters with what is new",
         f"method      {_describe(tuning)}: {learned:,} learn, {learned / everything:.2%}",
+        *(f"            {note}" for note in notes),
     ]
 
 

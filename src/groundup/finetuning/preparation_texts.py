@@ -18,6 +18,7 @@ from groundup.tasks.conversations import ConversationTuning, ReplyBatch
 from groundup.tasks.language_modeling import LanguageModeling, TokenBatch
 from groundup.tasks.preference import PreferenceTuning
 from groundup.tasks.reference import PairBatch
+from groundup.training.devices import choose_device
 from groundup.training.lifecycle import Ready
 from groundup.training.preparation import before_documents
 from groundup.training.run_folder import Run
@@ -51,7 +52,7 @@ def prepare_text(run: Run, config: TextConfig, base: Pretrained, report: Report)
     page = [
         f"run         {run.path}",
         f"text        {config.data.corpus}: {train.n_tokens:,} tokens to learn, {validation.n_tokens:,} held out",
-        *model_page(config.base, config.tuning, base.model),
+        *model_page(config.base, config.tuning, base.model, config.training),
         f"training    {config.training.steps:,} steps of {tokens_per_step:,} tokens "
         f"({config.training.steps * tokens_per_step / train.n_tokens:.2g} epochs)",
     ]
@@ -88,7 +89,7 @@ def prepare_chat(run: Run, config: ChatConfig, base: Pretrained, report: Report)
         f"file        {config.data.file}: {len(train.examples):,} conversations to learn in {len(task.rows):,} rows, "
         f"{len(validation.examples):,} held out",
         *_losses(train, validation, most, "conversations"),
-        *model_page(config.base, config.tuning, base.model),
+        *model_page(config.base, config.tuning, base.model, config.training),
         f"training    {config.training.steps:,} steps of {config.training.sequences_per_step} rows",
     ]
     return Ready(model=base.model, task=task, page=page)
@@ -116,6 +117,7 @@ def prepare_preference(run: Run, config: PreferConfig, base: Pretrained, report:
         training=config.training,
         beta=config.beta,
         folder=run.path,
+        device=choose_device(config.training.device),
     )
     tune(base, config.tuning, seed=config.training.seed)
     refuse_idle(base.model)
@@ -123,7 +125,7 @@ def prepare_preference(run: Run, config: PreferConfig, base: Pretrained, report:
         f"run         {run.path}",
         f"file        {config.data.file}: {len(train.pairs):,} pairs to learn, {len(validation.pairs):,} held out",
         *_losses(train, validation, most, "pairs"),
-        *model_page(config.base, config.tuning, base.model),
+        *model_page(config.base, config.tuning, base.model, config.training),
         f"training    {config.training.steps:,} steps of {config.training.sequences_per_step} pairs",
     ]
     return Ready(model=base.model, task=task, page=page)

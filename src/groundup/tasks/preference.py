@@ -84,6 +84,7 @@ class PreferenceTuning:
         training: pairs of a step, seed, and what to evaluate.
         beta: how dear it is to leave the reference.
         folder: where to keep what was measured, so that a run that goes on need not measure it again. None: nowhere.
+        device: where to measure the reference. None: where it is.
 
     Raises:
         InputError: a side without pairs, a pair that is longer than the model's context, or what `measure_reference`
@@ -100,6 +101,7 @@ class PreferenceTuning:
         training: TrainConfig,
         beta: float,
         folder: Path | None = None,
+        device: torch.device | None = None,
     ) -> None:
         if not train or not validation:
             raise InputError("expected pairs to learn from and pairs to measure on, found none of one: give more")
@@ -121,7 +123,9 @@ class PreferenceTuning:
 
         def measured(pairs: Sequence[Pair], wanted: Iterable[int], side: str) -> Tensor:
             file = None if folder is None else folder / f"reference-{side}.json"
-            return measure_reference(reference, pairs, wanted=wanted, pad_id=self._pad_id, batch_size=size, file=file)
+            return measure_reference(
+                reference, pairs, wanted=wanted, pad_id=self._pad_id, batch_size=size, file=file, device=device
+            )
 
         self._reference = measured(train, seen, "train")  # [P, 2]
         held_out = measured(validation, range(n_measured), "validation")

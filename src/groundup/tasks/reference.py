@@ -69,6 +69,7 @@ def measure_reference(
     pad_id: int,
     batch_size: int,
     file: Path | None = None,
+    device: torch.device | None = None,
 ) -> Tensor:
     """Return what an untuned model gives the chosen and the rejected reply of each pair, in nats: float32 [P, 2].
 
@@ -82,6 +83,7 @@ def measure_reference(
         pad_id: what fills rows.
         batch_size: pairs in one forward pass.
         file: JSON, for exactly these pairs. None: measured each time.
+        device: where to measure; the model is back where it was at the end. None: where it is.
 
     Raises:
         InputError: a file of other pairs, or damaged, or one that cannot be written.
@@ -92,15 +94,17 @@ def measure_reference(
             digest.update(example.ids.tobytes() + example.is_learned.tobytes())
     found = _read(file, digest.hexdigest(), len(pairs))
     missing = sorted({i for i in wanted if found[i].isnan().any()}, key=lambda i: len(pairs[i].chosen.ids))
-    was_training = model.training
+    was_training, home = model.training, model.device
     model.eval()
     try:
+        if missing and device is not None:
+            model.to(device)
         for first in range(0, len(missing), batch_size):
             here = missing[first : first + batch_size]
             batch = lay_out_pairs([pairs[i] for i in here], found[here], pad_id)
             found[here] = reply_logprobs(model, batch).view(2, -1).T.to("cpu", torch.float32)
     finally:
-        model.train(was_training)
+        model.to(home).train(was_training)
     if file is not None and missing:
         rows = [None if math.isnan(row[0]) else row for row in found.tolist()]
         try:

@@ -42,6 +42,12 @@ def is_learned(parameter: nn.Parameter) -> bool:
     return parameter.requires_grad or hasattr(parameter, START)
 
 
+def start_of(parameter: nn.Parameter) -> int:
+    """Return the step from which `parameter` learns, as `start_at` set it: 0 where nobody did."""
+    step: int = getattr(parameter, START, 0)
+    return step
+
+
 def thaw(model: nn.Module, step: int) -> None:
     """Freeze and unfreeze the parameters of `model` that have a start as they are to be at `step`: a pure function.
 
