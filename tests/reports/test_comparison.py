@@ -11,7 +11,7 @@ from groundup.evaluation.perplexity import byte_lengths_of, evaluate_tokens
 from groundup.evaluation.text_diversity import distinct_n, repeated_share, words
 from groundup.generation import generate_text
 from groundup.models.gpt import GPT
-from groundup.reports.comparison import CONTEXT_LENGTH, Writing, compare
+from groundup.reports.comparison import CONTEXT_LENGTH, Writing, compare, predict
 from groundup.reports.texts import NamedText
 from groundup.tokenization.base import Tokenizer
 from groundup.tokenization.bpe import ByteBPE
@@ -21,8 +21,8 @@ from groundup.weights.pretrained import Pretrained
 ALPHABET = "abcdefgh ."
 PROMPTS = ["abc", "h", "cab cab"]
 CONFIG = GenerationConfig(max_new_tokens=12, temperature=0.7, seed=5)
-DOMAIN = NamedText(name="ours", text="abc abc. " * 9)
-GENERAL = NamedText(name="other", text="hgf ehd. " * 7)
+DOMAIN = NamedText(name="ours", documents=("abc abc. " * 9,))
+GENERAL = NamedText(name="other", documents=("hgf ehd. " * 7,))
 
 
 def a_model(seed: int, *, context_length: int = 24, tokenizer: Tokenizer | None = None, **others: object) -> Pretrained:
@@ -135,4 +135,25 @@ def test_a_prompt_that_cannot_be_continued_is_refused_before_anything_is_drawn(p
 
 def test_a_text_of_one_token_is_refused():
     with pytest.raises(InputError, match="at least 2 tokens"):
-        compare(a_model(0), a_model(0), ["a"], domain=NamedText(name="one", text="a"), generation=CONFIG)
+        compare(a_model(0), a_model(0), ["a"], domain=NamedText(name="one", documents=("a",)), generation=CONFIG)
+
+
+def test_documents_stand_apart_behind_the_end_of_text_where_there_is_one():
+    torch.manual_seed(0)
+    sizes = {"vocab_size": 257, "context_length": 32, "d_model": 16, "n_layers": 2, "n_heads": 2}
+    gpt = GPT(GPTConfig(**sizes, position="rotary")).eval()  # so that a document reads the same wherever it stands
+    marked = ByteBPE([], special_tokens=["<|endoftext|>"])
+    tales = ("One day.", "There was a cat.", "Sun")
+    text = NamedText(name="tales", documents=tales)
+    found = predict(Pretrained(model=gpt, tokenizer=marked, source="marked"), text, 32)
+    rows = [[256, *marked.encode(tale), 256] for tale in tales]
+    rows[-1].pop()  # nothing comes behind the last one
+    alone = [
+        evaluate_tokens(gpt, np.array(row), context_length=32, byte_lengths=byte_lengths_of(marked)) for row in rows
+    ]
+    assert found.n_tokens == sum(one.n_tokens for one in alone)
+    assert found.n_bytes == sum(map(len, tales))  # the marks between them spell nothing
+    expected = sum(one.loss * one.n_tokens for one in alone) / found.n_tokens
+    assert found.loss == pytest.approx(expected, abs=1e-5)  # sums of float32 in another order
+    joined = predict(Pretrained(model=gpt, tokenizer=ByteBPE([]), source="plain"), text, 32)
+    assert joined.n_bytes == len("\n\n".join(tales)) - 1  # the first token is not predicted

@@ -68,10 +68,11 @@ def test_a_tested_text_shows_its_perplexity_beside_the_bases(a_run: ARun):
     folder = a_run("one", TextConfig(), [evaluated(5, 3.0, perplexity=20.1)], test=test)
     (row,) = shown([folder])
     assert row == {
-        "run": "one", "base": "smollm2", "method": "lora", "test perplexity": "18.2",
-        "test perplexity of the base": "36.4", "test bits/byte": "1.300", "val. loss": "3.000",
+        "run": "one", "base": "smollm2", "method": "lora", "held-out perplexity": "18.2",
+        "held-out perplexity of the base": "36.4", "held-out bits/byte": "1.300", "val. loss": "3.000",
     }  # fmt: skip
-    assert "Measured on 2,000 test tokens." in notes_of(read_groups([folder])[0])
+    said = "Measured on 2,000 held-out tokens: those of validation, which chose the best weights."
+    assert said in notes_of(read_groups([folder])[0])
 
 
 def test_metrics_that_nobody_knows_are_shown_under_their_names(a_run: ARun):
@@ -148,3 +149,18 @@ def test_a_share_is_shown_within_half_of_its_second_digit(share: float):
     percent = float(text.removesuffix("%"))
     # Half of the last digit shown, for two digits or more: at most 1/20 of the value.
     assert math.isclose(percent, share * 100, rel_tol=0.051)
+
+
+def test_a_test_of_an_earlier_step_is_said_to_be_one(a_run: ARun):
+    config = ClassifyConfig(training=TrainConfig(steps=20))
+    tested = {"resources": RESOURCES | {"steps": 8}, "test": a_test(0.98)}
+    done = a_run("done", config, [evaluated(8, 0.25)], **tested)
+    went_on = a_run("went_on", config, [evaluated(8, 0.25), evaluated(12, 0.2)], **tested)
+    notes = notes_of(read_groups([done, went_on])[0])
+    assert "went_on stands at step 12 of 20; its test and costs are of step 8." in notes
+    assert not any("done" in note for note in notes)
+
+
+def test_a_base_in_a_folder_is_called_by_its_last_part(a_run: ARun):
+    (row,) = shown([a_run("one", ClassifyConfig(base="/somewhere/mine"), [evaluated(5, 0.25)])])
+    assert row["base"] == "mine"

@@ -52,7 +52,8 @@ def test_documents_stand_apart_and_no_marker_is_spelled(tmp_path: Path):
     found = held_out_text(run, tokenizer, 10_000)
     assert found is not None
     assert found.text == held_out("tales", 5_000)
-    assert len(found.text.split("\n\n")) > 1
+    assert len(found.documents) > 1
+    assert all(map(is_valid, found.documents))
 
 
 def test_a_run_without_tokens_held_no_text_out(tmp_path: Path):
@@ -74,7 +75,7 @@ def test_unseen_tales_are_tales_that_the_corpus_does_not_hold():
     found = unseen_tales(20_000, run=None, tokenizers=[])
     assert found is not None
     assert 19_000 < len(found.text.encode()) <= 20_000
-    tales = found.text.split("\n\n")[:-1]  # the last one is cut
+    tales = found.documents[:-1]  # the last one is cut
     assert all(map(is_valid, tales))
     assert UNSEEN_SEED != TALES_SEED
     assert not {*tales} & {*generate(TALES_SEED, 1_000)}

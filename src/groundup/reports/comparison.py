@@ -125,7 +125,7 @@ def compare(
         >>> from groundup.tokenization.characters import CharacterTokenizer
         >>> gpt = GPT(GPTConfig(vocab_size=3, context_length=8, d_model=16, n_layers=1, n_heads=2)).eval()
         >>> model = Pretrained(model=gpt, tokenizer=CharacterTokenizer("abc"), source="mine")
-        >>> found = compare(model, model, ["ab"], domain=NamedText(name="abc", text="abcabc"))
+        >>> found = compare(model, model, ["ab"], domain=NamedText(name="abc", documents=("abcabc",)))
         >>> found.domain.base == found.domain.tuned, found.base_writing == found.tuned_writing
         (True, True)
     """
@@ -177,17 +177,24 @@ def _read(
     found = []
     for model, name in zip(both, named, strict=True):
         report(f"{name} reads {text.name} …")
-        found.append(predict(model, text.text, length))
+        found.append(predict(model, text, length))
     return Reading(name=text.name, base=found[0], tuned=found[1])
 
 
-def predict(found: Pretrained, text: str, context_length: int) -> Perplexity:
+def predict(found: Pretrained, text: NamedText, context_length: int) -> Perplexity:
     """Return how well a model predicts a text; see `evaluate_tokens`.
+
+    Several documents are given as groundup trains on them: each behind the model's end_id, and none sees another. Only
+    where a vocabulary has no such token, they are one text.
 
     Raises:
         InputError: a text of fewer than two tokens, or one that the vocabulary cannot spell.
     """
-    ids = np.asarray(found.encode(text))
+    end_id = found.tokenizer.end_id if len(text.documents) > 1 else None
+    if end_id is None:
+        ids = np.asarray(found.encode(text.text))
+    else:
+        ids = np.asarray([token for one in text.documents for token in (end_id, *found.encode(one))])
     logits_per_window = context_length * found.model.vocab_size
     return evaluate_tokens(
         found.model,
@@ -195,6 +202,7 @@ def predict(found: Pretrained, text: str, context_length: int) -> Perplexity:
         context_length=context_length,
         byte_lengths=byte_lengths_of(found.tokenizer),
         batch_size=max(1, min(64, LOGITS_AT_ONCE // logits_per_window)),
+        end_id=end_id,
     )
 
 

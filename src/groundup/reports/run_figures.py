@@ -37,6 +37,8 @@ class RunFigures:
     """What of it learned."""
     test: Measured | None
     """None: there was no test, or it has not come yet."""
+    test_step: int | None
+    """The step after which the test was made, and the costs counted. None: not said."""
     evaluations: tuple[dict[str, float], ...]
     """Validation figures, by step."""
     trainable: int | None
@@ -103,6 +105,7 @@ def read_figures(folder: Path) -> RunFigures:
         base=_text((told or {}).get("base")) or _text(config.get("base")),
         method=_text((told or {}).get("method")) or _text(_at(config, "tuning", "method")),
         test=_test(folder / "test.json"),
+        test_step=_whole(costs["steps"]),
         evaluations=tuple(
             {name: value for name, value in record.items() if name != "kind"}
             for record in records
@@ -120,7 +123,7 @@ def read_figures(folder: Path) -> RunFigures:
     )
 
 
-_COSTS = ("trainable", "parameters", "peak_bytes", "seconds", "tokens", "checkpoint_bytes")
+_COSTS = ("trainable", "parameters", "peak_bytes", "seconds", "tokens", "checkpoint_bytes", "steps")
 
 
 def _records(run: Run) -> list[dict[str, Any]]:

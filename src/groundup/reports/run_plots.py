@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from groundup.reports.pictures import INK, PAGE, as_svg, colour, drawing, label_of, marker
-from groundup.reports.run_report import AS_PERCENT, Group, title_of
+from groundup.reports.run_report import AS_PERCENT, Group, measured_part, title_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,7 +43,9 @@ def quality_plot(group: Group) -> str | None:
             axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
         bars = ", with 95% intervals" if any(ends for *_, ends in points) else ""
         axes.margins(x=0.12, y=0.12)
-        _title(axes, f"{'Test' if group.is_tested else 'Validation'} {title_of(metric)}{bars}")
+        _title(
+            axes, f"{measured_part(group).capitalize() if group.is_tested else 'Validation'} {title_of(metric)}{bars}"
+        )
         _legend(axes)
         return as_svg(figure)
 

@@ -108,7 +108,7 @@ def short_names(places: Sequence[Path]) -> list[str]:
 def table_of(group: Group) -> Table:
     """Return the table of a group, a row a run; what no run of it has gets no column, what some lack is a –."""
     columns: list[tuple[Column, Callable[[RunFigures], Cell]]] = [
-        (Column(title="base", is_number=False), lambda run: _cell(run.base)),
+        (Column(title="base", is_number=False), lambda run: _cell(run.base, short_base)),
         (Column(title="method", is_number=False), lambda run: _cell(run.method)),
         *_quality(group),
         (Column(title="trainable"), lambda run: _cell(run.trainable, "{:,}".format)),
@@ -134,8 +134,11 @@ def notes_of(group: Group) -> list[str]:
     if sizes:
         counted = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
         intervals = ", with 95% confidence intervals" if any(test.intervals for test in tested) else ""
-        of = "tokens" if group.task in ("text", "train") else "examples"
-        notes.append(f"Measured on {counted} test {of}{intervals}.")
+        if group.task == "text":
+            notes.append(f"Measured on {counted} held-out tokens: those of validation, which chose the best weights.")
+        else:
+            of = "tokens" if group.task == "train" else "examples"
+            notes.append(f"Measured on {counted} test {of}{intervals}.")
     if any(run.evaluations for run in group.runs):
         notes.append("Validation figures are those of each run's best evaluation.")
     if other := _differences([run.data for run in group.runs]):
@@ -146,9 +149,22 @@ def notes_of(group: Group) -> list[str]:
     for name, run in zip(group.names, group.runs, strict=True):
         if run.test is None and run.step is not None and run.n_steps is not None and run.step < run.n_steps:
             notes.append(f"{name} stands at step {run.step:,} of {run.n_steps:,}.")
+        elif run.step is not None and run.test_step is not None and run.step > run.test_step:
+            end = "" if run.n_steps is None else f" of {run.n_steps:,}"
+            notes.append(f"{name} stands at step {run.step:,}{end}; its test and costs are of step {run.test_step:,}.")
         elif not run.evaluations and run.test is None:
             notes.append(f"{name} has not been evaluated.")
     return notes
+
+
+def short_base(base: str) -> str:
+    """Return what to call a base: of a path, its last part.
+
+    Example:
+        >>> short_base("/runs/mine"), short_base("openai-community/gpt2")
+        ('mine', 'openai-community/gpt2')
+    """
+    return Path(base).name if Path(base).is_absolute() else base
 
 
 def in_share(share: float) -> str:
@@ -184,13 +200,21 @@ def title_of(metric: str) -> str:
     return METRICS.get(metric, metric.replace("_", " "))
 
 
+def measured_part(group: Group) -> str:
+    """Return what the test of a group is of: a text that is learned has no third part."""
+    return "held-out" if group.task == "text" else "test"
+
+
 def _quality(group: Group) -> list[tuple[Column, Callable[[RunFigures], Cell]]]:
     found = {name for run in group.runs if run.test for name in run.test.metrics}
     tested = _ordered(found.difference(BESIDE_PERPLEXITY) if "perplexity" in found else found)
     seen = _ordered({name for run in group.runs for name in (run.best or {}) if name not in NO_FIGURES})
     shown = [name for name in seen if name == "loss" or not tested]
     return [
-        *((Column(title=f"test {title_of(name)}"), lambda run, name=name: _test_cell(run, name)) for name in tested),
+        *(
+            (Column(title=f"{measured_part(group)} {title_of(name)}"), lambda run, name=name: _test_cell(run, name))
+            for name in tested
+        ),
         *((Column(title=f"val. {title_of(name)}"), lambda run, name=name: _best_cell(run, name)) for name in shown),
     ]
 

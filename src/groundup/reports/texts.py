@@ -24,8 +24,13 @@ class NamedText:
 
     name: str
     """What it is, for people."""
-    text: str
-    """It."""
+    documents: tuple[str, ...]
+    """Its texts, of which none belongs to another; the last may be cut."""
+
+    @property
+    def text(self) -> str:
+        """All of it, with SEPARATOR between documents."""
+        return SEPARATOR.join(self.documents)
 
 
 def given_text(name: str, max_bytes: int) -> NamedText:
@@ -34,15 +39,15 @@ def given_text(name: str, max_bytes: int) -> NamedText:
     Raises:
         InputError: there is none, or it is not UTF-8.
     """
-    text = "".join(find_corpus(name, max_bytes=max_bytes).text())
-    return NamedText(name=Path(name).name or name, text=text)
+    documents = find_corpus(name, max_bytes=max_bytes).documents()
+    return NamedText(name=Path(name).name or name, documents=tuple("".join(one.pieces) for one in documents))
 
 
 def held_out_text(run: Run, tokenizer: Tokenizer, max_bytes: int) -> NamedText | None:
     """Return the first bytes of the text that a run was validated with; None: it learned no text as such.
 
     Args:
-        run: of groundup train or groundup finetune text. Between documents the text has SEPARATOR.
+        run: of groundup train or groundup finetune text.
         tokenizer: the run's.
         max_bytes: a character that they cut apart is left out.
 
@@ -54,8 +59,8 @@ def held_out_text(run: Run, tokenizer: Tokenizer, max_bytes: int) -> NamedText |
     tokens = open_tokens(run.tokens, "validation", tokenizer=tokenizer)
     tokens.verify()
     documents = itertools.groupby(tokens.ids.tolist(), key=lambda token: token == tokenizer.end_id)
-    text = SEPARATOR.join(tokenizer.decode(ids) for is_end, ids in documents if not is_end)
-    return NamedText(name=f"held-out {Path(_corpus(run) or run.path).name}", text=_first(text, max_bytes))
+    texts = _first((tokenizer.decode(ids) for is_end, ids in documents if not is_end), max_bytes)
+    return NamedText(name=f"held-out {Path(_corpus(run) or run.path).name}", documents=texts)
 
 
 def unseen_tales(max_bytes: int, *, run: Run | None, tokenizers: Iterable[Tokenizer]) -> NamedText | None:
@@ -74,13 +79,13 @@ def unseen_tales(max_bytes: int, *, run: Run | None, tokenizers: Iterable[Tokeni
     if run is not None and _corpus(run) == "tales":
         return None
     n_enough = 1 + max_bytes // SHORTEST_TALE
-    text = _first(SEPARATOR.join(generate(UNSEEN_SEED, n_enough)), max_bytes)
+    found = NamedText(name="unseen tales", documents=_first(generate(UNSEEN_SEED, n_enough), max_bytes))
     try:
         for tokenizer in tokenizers:
-            tokenizer.encode(text)
+            tokenizer.encode(found.text)
     except InputError:  # nobody asked for tales
         return None
-    return NamedText(name="unseen tales", text=text)
+    return found
 
 
 def window_of(run: Run) -> int | None:
@@ -96,5 +101,12 @@ def _corpus(run: Run) -> str | None:
     return corpus if isinstance(corpus, str) and corpus else None
 
 
-def _first(text: str, n_bytes: int) -> str:
-    return text.encode()[:n_bytes].decode(errors="ignore")
+def _first(documents: Iterable[str], n_bytes: int) -> tuple[str, ...]:
+    """Return the documents that `n_bytes` hold with SEPARATOR between them, the last one cut."""
+    found: list[str] = []
+    for document in documents:
+        if n_bytes <= 0:
+            break
+        found.append(document.encode()[:n_bytes].decode(errors="ignore"))
+        n_bytes -= len(document.encode()) + len(SEPARATOR)
+    return tuple(found)
