@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.finetuning.small_runs import write_labelled
+from tests.finetuning.small_runs import save_base, write_labelled
 
 from groundup.cli import outcome as ending
 from groundup.cli.main import main
@@ -41,6 +41,39 @@ def test_steps_decide_warmup_evaluations_and_checkpoints(asked: list[Any], goal:
     training = asked[0][0].training
     assert (training.steps, training.schedule.name) == (1000, "cosine")
     assert (training.schedule.warmup_steps, training.evaluation.every_steps) == (100, 250)
+
+
+def test_the_data_have_one_name_in_help_and_errors(asked: list[Any], capsys: pytest.CaptureFixture[str]):
+    for goal in ("classify", "chat", "prefer"):
+        with pytest.raises(SystemExit):
+            main(["finetune", goal, "--help"])
+        said = capsys.readouterr().out
+        assert "--data STR" in said
+        assert "--file" not in said
+        assert main(["finetune", goal, "--data", ""]) == 2
+        assert "--data" in capsys.readouterr().err
+    assert main(["finetune", "chat", "--file=talks.jsonl"]) == 0  # as before
+    assert asked[0][0].data.file == "talks.jsonl"
+
+
+def test_what_is_found_after_parsing_names_the_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    base, texts = save_base(tmp_path / "base"), write_labelled(tmp_path / "texts.tsv")
+    told = ["--model", str(base), "--out", str(tmp_path / "run"), "--data", str(texts)]
+    assert main(["finetune", "classify", *told, "--max-tokens", "500"]) == 2
+    assert "expected --max-tokens to be at most 64" in capsys.readouterr().err
+    assert main(["finetune", "text", *told, "--context-length", "500"]) == 2
+    assert "expected --context-length to be at most 64" in capsys.readouterr().err
+    assert main(["finetune", "classify", *told, "--method", "last", "--freezing.last-blocks", "9"]) == 2
+    assert "expected --freezing.last-blocks to be at most 2" in capsys.readouterr().err
+
+
+def test_a_model_in_a_folder_is_found_from_any_other(asked: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path)
+    names = {"mine": str(tmp_path / "mine"), "smollm2": "smollm2", "somebody/mine": "somebody/mine"}
+    for name in names:
+        assert main(["finetune", "text", "--model", name, "--data", "notes.txt"]) == 0
+    assert [config.base for config, _ in asked] == list(names.values())
 
 
 def test_what_is_given_is_kept(asked: list[Any]):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, get_args
 
 import tyro
 
-from groundup.cli.parse import parse
+from groundup.cli.parse import naming_options, parse
 from groundup.configs.checks import positive
 from groundup.configs.finetune_defaults import finetune_training
 from groundup.configs.finetune_runs import (
@@ -22,7 +22,9 @@ from groundup.configs.finetune_runs import (
 from groundup.configs.finetuning import Method, TuningConfig
 from groundup.configs.run import DataConfig
 from groundup.configs.training import TrainConfig
+from groundup.download import local_path
 from groundup.errors import InputError
+from groundup.weights.catalog import PUBLISHED
 
 BATCHES = {"classify": 16, "text": 4, "chat": 4, "prefer": 8}
 """Texts, rows or pairs of a step, where nothing else is said."""
@@ -57,7 +59,7 @@ class FinetuneClassify:
     def config(self) -> ClassifyConfig:
         """Return the config of the run."""
         return ClassifyConfig(
-            base=self.model, data=self.data, head=self.head, tuning=self.tuning, training=self.training
+            base=_from_anywhere(self.model), data=self.data, head=self.head, tuning=self.tuning, training=self.training
         )
 
 
@@ -86,7 +88,11 @@ class FinetuneText:
         """Return the config of the run."""
         data = DataConfig(corpus=self.corpus, max_bytes=self.max_bytes, validation_fraction=self.validation_fraction)
         return TextConfig(
-            base=self.model, data=data, context_length=self.context_length, tuning=self.tuning, training=self.training
+            base=_from_anywhere(self.model),
+            data=data,
+            context_length=self.context_length,
+            tuning=self.tuning,
+            training=self.training,
         )
 
 
@@ -110,7 +116,7 @@ class FinetuneChat:
     def config(self) -> ChatConfig:
         """Return the config of the run."""
         return ChatConfig(
-            base=self.model, data=self.data, context_length=self.context_length, tuning=self.tuning,
+            base=_from_anywhere(self.model), data=self.data, context_length=self.context_length, tuning=self.tuning,
             training=self.training,
         )  # fmt: skip
 
@@ -134,7 +140,9 @@ class FinetunePrefer:
 
     def config(self) -> PreferConfig:
         """Return the config of the run."""
-        return PreferConfig(base=self.model, data=self.data, beta=self.beta, tuning=self.tuning, training=self.training)
+        return PreferConfig(
+            base=_from_anywhere(self.model), data=self.data, beta=self.beta, tuning=self.tuning, training=self.training
+        )
 
 
 GOALS: dict[str, Any] = {
@@ -170,18 +178,28 @@ def command(arguments: list[str]) -> int:
     chosen = parse(GOALS[goal], rest, program=f"groundup finetune {goal}", default=default)
     if goal in ("chat", "prefer") and not chosen.data.file:
         raise InputError(f"expected a .jsonl file to learn from, found none: groundup finetune {goal} --data FILE")
-    chosen = _scheduled(goal, chosen, rest)
+    with naming_options(GOALS[goal]):
+        chosen = _scheduled(goal, chosen, rest)
+        config = chosen.config()
     from groundup.cli.outcome import finish_tuned  # torch: not for --help
     from groundup.finetuning.launch import finetune
     from groundup.resolve import open_model
 
-    return finish_tuned(finetune(chosen.config(), chosen.out or Path(f"runs/finetune-{goal}"), open_base=open_model))
+    with naming_options(GOALS[goal], type(config)):
+        outcome = finetune(config, chosen.out or Path(f"runs/finetune-{goal}"), open_base=open_model)
+    return finish_tuned(outcome)
 
 
 def _renamed(argument: str, goal: str) -> str:
-    """Return for --data, which everyone types, what the field is called: --file, or --corpus of a text."""
-    field = "--corpus" if goal == "text" else "--file"
-    return argument.replace("--data", field, 1) if argument.partition("=")[0] == "--data" else argument
+    """Return for the name that another goal has for its data the one of this goal."""
+    other, name = ("--data", "--corpus") if goal == "text" else ("--file", "--data")
+    return argument.replace(other, name, 1) if argument.partition("=")[0] == other else argument
+
+
+def _from_anywhere(model: str) -> str:
+    """Return a model's name as it is found from any folder: a path whole."""
+    path = local_path(model)
+    return str(path.absolute()) if model not in PUBLISHED and path.exists() else model
 
 
 def _method(arguments: list[str]) -> Method:

@@ -12,10 +12,13 @@ import tyro
 from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructTypeInfo
 
 from groundup.configs.bands import Bands
+from groundup.configs.finetune_runs import ChatDataConfig, LabelledConfig
 from groundup.errors import InputError
 
 C = TypeVar("C")
 _RULES = ConstructorRegistry()
+_NAMES: dict[type, dict[str, str]] = {LabelledConfig: {"file": "data"}, ChatDataConfig: {"file": "data"}}
+"""Fields whose option has another name: the one that everybody types."""
 _PYTHON_SAYS = {
     r"^Error parsing (--[\w.-]+): invalid literal for int\(\) with base 10: ": r"\1: expected a whole number, found ",
     r"^Error parsing (--[\w.-]+): could not convert string to float: ": r"\1: expected a number, found ",
@@ -31,6 +34,44 @@ def _keep_bands(found: StructTypeInfo) -> StructConstructorSpec | None:
     return StructConstructorSpec(
         instantiate=lambda: found.default if isinstance(found.default, Bands) else Bands(), fields=()
     )
+
+
+@_RULES.struct_rule
+def _rename(found: StructTypeInfo) -> StructConstructorSpec | None:
+    """Give options the names that _NAMES has for their fields."""
+    names = _NAMES.get(found.type) if isinstance(found.type, type) else None
+    if names is None or found.type in _BEING_RENAMED:
+        return None
+    _BEING_RENAMED.add(found.type)  # for what follows asks all rules, this one too
+    try:
+        usual = ConstructorRegistry.get_struct_spec(found)
+    finally:
+        _BEING_RENAMED.discard(found.type)
+    assert isinstance(usual, StructConstructorSpec)  # the configs have defaults
+    fields = {names.get(field.name, field.name): field.name for field in usual.fields}
+    return dataclasses.replace(
+        usual,
+        fields=tuple(dataclasses.replace(field, name=names.get(field.name, field.name)) for field in usual.fields),
+        instantiate=lambda **given: usual.instantiate(**{fields[name]: value for name, value in given.items()}),
+    )
+
+
+_BEING_RENAMED: set[type] = set()
+
+
+@contextlib.contextmanager
+def naming_options(cls: type, config: type | None = None) -> Iterator[None]:
+    """Let an InputError that comes after parsing name the options of `cls`, not the fields of configs.
+
+    Args:
+        cls: what was parsed.
+        config: what was made of it; fields of it that `cls` has, too, are meant.
+    """
+    try:
+        yield
+    except InputError as error:
+        told = str(error) if config is None else re.sub(rf"\b{config.__name__}\.", f"{cls.__name__}.", str(error))
+        raise InputError(_with_options(told, cls)) from error
 
 
 def parse(cls: type[C], arguments: Sequence[str], *, program: str, default: C | None = None) -> C:
@@ -70,7 +111,7 @@ def _options(cls: type, prefix: str) -> Iterator[tuple[str, str]]:
     for field in dataclasses.fields(cls):
         hint: Any = hints[field.name]
         named = [mark.name for mark in getattr(hint, "__metadata__", ()) if hasattr(mark, "name")]
-        name = named[0] if named else field.name.replace("_", "-")
+        name = named[0] if named else _NAMES.get(cls, {}).get(field.name, field.name).replace("_", "-")
         option = f"{prefix}{name}" if name else prefix.rstrip(".")
         yield f"{cls.__name__}.{field.name}", option
         for part in (hint, *get_args(hint)):  # Annotated[Config, …], Config | None

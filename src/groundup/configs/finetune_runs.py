@@ -21,17 +21,17 @@ class LabelledConfig:
     label_column: str = "label"
     """Column of the labels."""
     validation_file: str | None = None
-    """Labelled texts to choose the best weights by. None: a part of `file`."""
+    """Labelled texts to choose the best weights by. None: a part of the others."""
     test_file: str | None = None
-    """Labelled texts that are measured once, at the end. None: a part of `file`."""
+    """Labelled texts that are measured once, at the end. None: a part of the others."""
     validation_fraction: float = 0.1
-    """Part of `file` for validation, unless validation_file is given."""
+    """Part of the texts for validation, unless they have a file of their own."""
     test_fraction: float = 0.2
-    """Part of `file` for the test, unless test_file is given."""
+    """Part of the texts for the test, unless they have a file of their own."""
     balanced: bool = False
     """Take as many texts of each label as the rarest one has."""
     max_examples: int | None = None
-    """Take this many texts of `file`, drawn with each label's share kept. None: all."""
+    """Take this many texts, drawn with each label's share kept. None: all."""
     max_tokens: int = 256
     """Longer texts are cut to their first tokens, and counted."""
     seed: int = 0
@@ -50,11 +50,15 @@ class LabelledConfig:
             at_least(self, "max_examples", 2)
 
 
+Pooling = Literal["last", "mean", "attention"]
+"""What of a text's hidden states a classifier reads."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class HeadConfig:
     """The classifier on top of a GPT."""
 
-    pooling: Literal["last", "mean", "attention"] = "last"
+    pooling: Pooling = "last"
     """What of a text's hidden states is read: the last token's, their mean, or a learned weighted mean."""
     class_weights: Literal["none", "balanced"] = "none"
     """balanced: an example counts n / (labels · examples of its label), so rare labels weigh as much as common ones."""
