@@ -59,7 +59,8 @@ def least_squares(groups: Tensor) -> tuple[Tensor, Tensor]:
     low, high = groups.aminmax(dim=-1)
     middle, mean = (low + high) / 2, groups.mean(-1)
     scale, minimum = between_ends(groups)
-    best = (torch.full_like(low, torch.inf), scale, minimum)
+    is_kept = scale.isfinite() & minimum.isfinite()  # else whoever asked is told, and nothing is clipped to fit float16
+    best = (torch.where(is_kept, torch.inf, -torch.inf), scale, minimum)
     for share in SHARES:
         if share < 1:
             width = (high - low) * (share / HIGHEST)
