@@ -25,6 +25,7 @@ COMMANDS: dict[str, str] = {
     "chat": "talk with a model in the terminal: groundup chat smollm2",
     "studio": "write with a model in the browser",
     "models": "what can be opened by name, and what is here",
+    "quantize": "a model in 8 or 4 bits: smaller, faster, and what it lost is measured",
     "export": "a model as a folder that transformers opens",
     "evaluate": "loss, perplexity and bits per byte on validation text",
     "replay": "take a step of a run again and look into it",
@@ -34,7 +35,7 @@ COMMANDS: dict[str, str] = {
 }
 COMPUTING = (
     "demo", "train", "finetune", "classify", "compare", "plan", "profile", "resume",
-    "replay", "evaluate", "generate", "chat", "studio",
+    "replay", "evaluate", "generate", "chat", "studio", "quantize",
 )  # fmt: skip
 USAGE = "usage: groundup COMMAND [OPTIONS]     groundup COMMAND --help     --version     --debug (show tracebacks)"
 

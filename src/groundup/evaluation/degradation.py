@@ -22,6 +22,8 @@ from groundup.models.gpt import GPT
 
 LOGITS_AT_ONCE = 1 << 22
 """Numbers that either model's logits may have at a time: 16 MB in float32, whatever the vocabulary."""
+ENOUGH_WINDOWS = 8
+"""Fewer tell too little of how windows differ: an interval of theirs would be too narrow."""
 Report = Callable[[str], None]
 """Is told what is being done."""
 
@@ -42,8 +44,8 @@ class Degradation:
     """How well the model predicted the text before."""
     after: Perplexity
     """How well it does now."""
-    increase_interval: tuple[float, float]
-    """95 % interval of `increase`: of all texts like this one, of which the windows read are a sample."""
+    increase_interval: tuple[float, float] | None
+    """95 % interval of `increase`: of all texts like this one, a sample of which its windows are. None: too few."""
     n_windows: int
     """Windows that the interval was found from."""
     largest_logit_difference: float
@@ -90,8 +92,8 @@ def compare_logits(
 ) -> Degradation:
     """Let both models predict every token of a text but its first, in the windows of `evaluate_tokens`.
 
-    Both are held at once, for a distribution over V tokens at each position is too much to keep; of their logits only
-    LOGITS_AT_ONCE are, so memory grows neither with the text nor with the vocabulary.
+    Both are held at once, for probabilities of V tokens at each position are too many to keep; of their logits only
+    LOGITS_AT_ONCE are, whatever text and vocabulary.
 
     Args:
         before: the model as it was.
@@ -114,36 +116,27 @@ def compare_logits(
         >>> found.increase, found.kl, found.agreement
         (0.0, 0.0, 1.0)
     """
-    if before.vocab_size != after.vocab_size:
-        raise InputError(
-            f"expected models of one vocabulary, found {before.vocab_size:,} and {after.vocab_size:,} tokens"
-        )
-    n_tokens = len(ids) - 1
-    if n_tokens < 1:
-        raise InputError(f"expected at least 2 tokens to compare on, found {len(ids)}: take a longer text")
-    losses: list[Tensor] = []
+    n_tokens = _n_tokens(before, after, ids)
+    found: list[Differences] = []
+    sums: list[Tensor] = []
     counts: list[int] = []
-    kl, n_agreed, largest = 0.0, 0, 0.0
     with evaluation_mode(before), evaluation_mode(after):
         for rows, n_scored in windows(np.asarray(ids), n_tokens, context_length, batch_size):
             report(f"{sum(counts):,} of {n_tokens:,} tokens compared")
-            found = _compare_windows(before, after, rows.to(before.device), n_scored, end_id)
-            losses.append(found.losses.view(2, len(rows), n_scored).sum(-1))  # [2, B]
+            found.append(_compare_windows(before, after, rows.to(before.device), n_scored, end_id))
+            sums.append(found[-1].losses.view(2, len(rows), n_scored).sum(-1))  # [2, B]
             counts += [n_scored] * len(rows)
-            kl += found.kl.sum().item()
-            n_agreed += int(found.agrees.sum())
-            largest = max(largest, found.largest)
-    sums = torch.cat(losses, 1).numpy()  # [2, W]
+    by_window = torch.cat(sums, 1).numpy()  # [2, W]
     n_bytes = count_bytes(ids[1:], byte_lengths)
-    both = [Perplexity(loss=float(of.sum()) / n_tokens, n_tokens=n_tokens, n_bytes=n_bytes) for of in sums]
+    both = [Perplexity(loss=float(of.sum()) / n_tokens, n_tokens=n_tokens, n_bytes=n_bytes) for of in by_window]
     return Degradation(
         before=both[0],
         after=both[1],
-        increase_interval=_interval(sums[1] - sums[0], np.asarray(counts)),
+        increase_interval=_interval(by_window[1] - by_window[0], np.asarray(counts)),
         n_windows=len(counts),
-        largest_logit_difference=largest,
-        kl=max(0.0, kl / n_tokens),  # of equal distributions rounding may leave less than nothing
-        agreement=n_agreed / n_tokens,
+        largest_logit_difference=max(piece.largest for piece in found),
+        kl=max(0.0, torch.cat([piece.kl for piece in found]).mean().item()),  # rounding may leave less than nothing
+        agreement=torch.cat([piece.agrees for piece in found]).double().mean().item(),
     )
 
 
@@ -174,6 +167,17 @@ def compare_hidden(before: GPT, after: GPT, hidden: tuple[Tensor, Tensor], targe
     return Differences(losses=joined["losses"], kl=joined["kl"], agrees=joined["agrees"], largest=largest)
 
 
+def _n_tokens(before: GPT, after: GPT, ids: Tokens) -> int:
+    """Return how many tokens can be predicted, or refuse what cannot be compared."""
+    if before.vocab_size != after.vocab_size:
+        raise InputError(
+            f"expected models of one vocabulary, found {before.vocab_size:,} and {after.vocab_size:,} tokens"
+        )
+    if len(ids) < 2:
+        raise InputError(f"expected at least 2 tokens to compare on, found {len(ids)}: take a longer text")
+    return len(ids) - 1
+
+
 def _compare_windows(before: GPT, after: GPT, rows: Tensor, n_scored: int, end_id: int | None) -> Differences:
     inputs = rows[:, :-1]
     mask = None if end_id is None else document_mask(inputs, end_id)
@@ -198,8 +202,10 @@ def _pieces(n_rows: int, vocab_size: int) -> Iterator[slice]:
     return (slice(first, first + at_once) for first in range(0, n_rows, at_once))
 
 
-def _interval(differences: npt.NDArray[np.float64], counts: npt.NDArray[np.int64]) -> tuple[float, float]:
+def _interval(differences: npt.NDArray[np.float64], counts: npt.NDArray[np.int64]) -> tuple[float, float] | None:
     """Return the 95 % interval of the increase, of windows with these summed differences of the loss [W]."""
+    if len(counts) < ENOUGH_WINDOWS:
+        return None
 
     def rise(drawn: Indices) -> float:
         return float(differences[drawn].sum() / counts[drawn].sum())

@@ -100,12 +100,13 @@ def layer_errors(before: GPT, after: GPT, tokens: Tensor) -> list[LayerError]:
         hidden = before.hidden_states(tokens.to(before.device)).flatten(0, 1)  # [B * T, D]
         head = "token_embedding" if before.output is None else "output"
         if head in layers:
-            for rows in torch.split(hidden, max(1, LOGITS_AT_ONCE // before.vocab_size)):
+            at_once = max(1, LOGITS_AT_ONCE // before.vocab_size)
+            for rows in (hidden[first : first + at_once] for first in range(0, len(hidden), at_once)):
                 sums[head].add(before.project(rows), after.project(rows))
         if head == "output" and "token_embedding" in layers:
             was, now = layers["token_embedding"]
-            for ids in torch.split(torch.arange(before.vocab_size, device=before.device), 4096):
-                sums["token_embedding"].add(was(ids), now(ids))
+            ids = torch.arange(before.vocab_size, device=before.device)
+            sums["token_embedding"].add(was(ids), now(ids))
     return [
         LayerError(name=name, error=sums[name].ratio, n_bytes=bytes_of(was), n_bytes_quantized=bytes_of(now))
         for name, (was, now) in layers.items()
