@@ -84,6 +84,10 @@ def test_foreign_json_is_refused_by_name(text: str, found: str):
         ({"logit_bias": ((1, "2"),)}, "found (1, '2')"),
         ({"logit_bias": (5,)}, "found 5"),
         ({"max_new_tokens": 0}, "GenerationConfig.max_new_tokens must be at least 1, found 0"),
+        (
+            {"cache": "int8", "use_cache": False},
+            "GenerationConfig.cache must be float with use_cache=False, found int8",
+        ),
         ({"n_top": -1}, "GenerationConfig.n_top must be at least 0, found -1"),
     ],
 )

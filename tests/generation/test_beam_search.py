@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from groundup.configs import GenerationConfig, GPTConfig
-from groundup.configs.generation import BeamConfig
+from groundup.configs.generation import BeamConfig, CacheKind
 from groundup.errors import InputError
 from groundup.generation import beam_search, generate
 from groundup.generation.prefix import Prefix
@@ -135,14 +135,15 @@ def test_a_vocabulary_smaller_than_the_beams(model: GPT):
     assert [len({tuple(one.tokens) for one in best}) for best in found] == [20, 20]
 
 
-def test_a_prefix_changes_no_beam_and_is_used(model: GPT):
-    prefix, prompts = Prefix(model), [[1, 2, 3, 4], [1, 2, 3, 5, 6]]
+@pytest.mark.parametrize("cache", ["float", "int8"])
+def test_a_prefix_changes_no_beam_and_is_used(model: GPT, cache: CacheKind):
+    prefix, prompts, config = Prefix(model), [[1, 2, 3, 4], [1, 2, 3, 5, 6]], beams(changes={"cache": cache})
     generate(model, [[1, 2, 3, 9]], GenerationConfig(max_new_tokens=2))
-    plain = beam_search(model, prompts, beams(), end_id=END)
+    plain = beam_search(model, prompts, config, end_id=END)
     for _ in range(2):
-        assert told(beam_search(model, prompts, beams(), end_id=END, prefix=prefix)) == told(plain)
+        assert told(beam_search(model, prompts, config, end_id=END, prefix=prefix)) == told(plain)
     assert prefix.n_reused == 3
-    assert told(beam_search(model, prompts[:1], beams(), end_id=END, prefix=prefix)) == told(plain[:1])
+    assert told(beam_search(model, prompts[:1], config, end_id=END, prefix=prefix)) == told(plain[:1])
 
 
 @pytest.mark.parametrize("penalty", [-100.0, 100.0])

@@ -74,7 +74,9 @@ def test_the_cache_changes_no_token(model: GPT, config: GenerationConfig):
     assert generate(model, PROMPTS, config) == generate(model, PROMPTS, replace(config, use_cache=False))
 
 
-@both
+@pytest.mark.parametrize(
+    "config", [GREEDY, SAMPLE, replace(GREEDY, cache="int8")], ids=["greedy", "sample", "greedy, int8"]
+)
 def test_a_batch_equals_its_rows_alone(model: GPT, config: GenerationConfig):
     end = generate(model, PROMPTS, config)[2][20]
     together = generate(model, PROMPTS, config, end_id=end)

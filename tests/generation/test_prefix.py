@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundup.configs import GenerationConfig, GPTConfig
+from groundup.configs.generation import CacheKind
 from groundup.errors import InputError
 from groundup.generation.decode import decode
 from groundup.generation.prefix import Prefix
@@ -59,11 +60,17 @@ texts = st.lists(st.integers(0, 3), min_size=1, max_size=CONTEXT)
 
 
 @settings(deadline=None, max_examples=25, derandomize=True)
-@given(st.lists(st.lists(texts, min_size=1, max_size=3), min_size=2, max_size=3), st.sampled_from(MODELS))
-def test_any_calls_one_after_another_draw_what_they_draw_without(calls: list[list[list[int]]], model: GPT):
+@given(
+    st.lists(st.lists(texts, min_size=1, max_size=3), min_size=2, max_size=3),
+    st.sampled_from(MODELS),
+    st.sampled_from(["float", "int8"]),
+)
+def test_any_calls_one_after_another_draw_what_they_draw_without(
+    calls: list[list[list[int]]], model: GPT, cache: CacheKind
+):
     prefix = Prefix(model)  # ids 0 … 3 only, so that beginnings agree often; some texts go past the context
     for prompts in calls:
-        assert_same(model, prompts, replace(SAMPLE, max_new_tokens=3), prefix)
+        assert_same(model, prompts, replace(SAMPLE, max_new_tokens=3, cache=cache), prefix)
 
 
 def test_a_conversation_reads_each_token_once():
@@ -140,6 +147,14 @@ def test_weights_that_changed_are_noticed():
     assert prefix.n_reused == 2
     prefix.forget()
     assert prefix.ids == []
+
+
+def test_another_kind_of_cache_is_read_anew():
+    model = random_model()
+    prefix, one = Prefix(model), replace(SAMPLE, max_new_tokens=1)
+    for cache, n_reused in (("float", 0), ("float", 2), ("int8", 0), ("int8", 2), ("float", 0)):
+        assert_same(model, [[1, 2, 3]], replace(one, cache=cache), prefix)
+        assert prefix.n_reused == n_reused
 
 
 def test_an_interruption_loses_only_what_was_not_read():

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from groundup.configs import GenerationConfig, GPTConfig
+from groundup.configs.generation import CacheKind
 from groundup.errors import InputError
 from groundup.generation import speculative
 from groundup.generation.decode import decode
@@ -147,10 +148,11 @@ def test_only_ids_that_exist_and_are_not_banned(make_draft: Callable[[GPT], GPT 
     assert (2, 5) not in pairwise(tokens)
 
 
-def test_a_prefix_carries_a_conversation():
+@pytest.mark.parametrize("cache", ["float", "int8"])
+def test_a_prefix_carries_a_conversation(cache: CacheKind):
     model, prefix = MODELS[0], Prefix(MODELS[0])
     text = [1, 2]
-    config = replace(GREEDY, max_new_tokens=4)
+    config = replace(GREEDY, max_new_tokens=4, cache=cache)
     for turn in range(3):
         ours = flat(speculate(model, near(model), text, config, prefix=prefix))
         assert_same(ours, flat(decode(model, [text], config)))
