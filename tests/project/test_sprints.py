@@ -4,13 +4,12 @@ import ast
 import os
 import re
 import runpy
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from tests.project.warm_python import WarmPython
 
 from groundup.configs import RunConfig, to_dict
 from groundup.recipes import RECIPES
@@ -83,17 +82,18 @@ def test_there_are_demos():
     assert {name_of(path) for path in DEMOS} >= SLOW | NEEDS_DATA
 
 
+@pytest.fixture(scope="module")
+def python():
+    warm = WarmPython()
+    yield warm
+    warm.close()
+
+
 @pytest.mark.parametrize("path", [runs_of(path) for path in DEMOS])
-def test_demo_prints_and_plots(path: Path, tmp_path: Path):
+def test_demo_prints_and_plots(path: Path, python: WarmPython, tmp_path: Path, tmp_path_factory):
     out = tmp_path / "new" / "plots"
-    done = subprocess.run(
-        [sys.executable, "-W", "error", str(path), str(out)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=tmp_path,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"},
-    )
+    is_slow = name_of(path) in SLOW  # those that measure memory are among them
+    done = python.run(path, str(out), folder=tmp_path, output=tmp_path_factory.mktemp("said"), fresh=is_slow)
     assert done.returncode == 0, done.stderr
     *report, last = done.stdout.splitlines()
     assert len(report) > 3
@@ -165,3 +165,21 @@ def test_the_recorded_command_line_knows_todays_options_and_recipes():
 def leaves(plain: dict[str, object]) -> list[str]:
     nested = [leaves(value) if isinstance(value, dict) else [name] for name, value in plain.items()]
     return [name for names in nested for name in names]
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_a_warm_interpreter_is_as_a_fresh_one(fresh: bool, python: WarmPython, tmp_path: Path, tmp_path_factory):
+    beside, script = tmp_path / "beside.py", tmp_path / "script.py"
+    beside.write_text("word = 'found'\n")
+    ends = {"print('done')": (0, ""), "sys.exit(3)": (3, ""), "1 / 0": (1, "ZeroDivisionError"),
+            "warnings.warn('old', FutureWarning)": (1, "FutureWarning: old")}  # fmt: skip
+    for end, (status, said) in ends.items():
+        script.write_text(
+            "import atexit, os, sys, warnings, beside\natexit.register(print, 'end')\n"
+            f"print(beside.word, __name__, sys.argv[1:], os.getcwd() == {str(tmp_path)!r})\n{end}\n"
+        )
+        done = python.run(script, "a", "b", folder=tmp_path, output=tmp_path_factory.mktemp("said"), fresh=fresh)
+        assert done.returncode == status
+        assert done.stdout.splitlines()[0] == "found __main__ ['a', 'b'] True"
+        assert done.stdout.splitlines()[-1] == "end"
+        assert said in done.stderr

@@ -121,6 +121,7 @@ def test_cached_steps(family):
         assert (ours(piece, cache=cache) - step.logits).abs().max() <= BOUND
 
 
+@pytest.mark.slow  # groundup verify proves the same logits and counts, and tests/proofs runs it
 @torch.no_grad()
 def test_gpt2_of_124_million_parameters():
     torch.manual_seed(0)
