@@ -44,6 +44,20 @@ def test_one_far_number_is_clipped_where_that_serves_the_others():
     assert (fitted[:, 5] < 4.4).any()
 
 
+def test_errors_that_weigh_more_become_smaller():
+    torch.manual_seed(0)
+    groups, importance = torch.randn(200, 32), torch.ones(32)
+    importance[:4] = 100
+    plain, weighted = (
+        (nearest(groups, *fit) * fit[0].float()[:, None] + fit[1].float()[:, None] - groups).square()
+        for fit in (least_squares(groups), least_squares(groups, importance))
+    )
+    assert weighted[:, :4].sum() < 0.6 * plain[:, :4].sum()
+    assert (weighted @ importance < plain @ importance).float().mean() > 0.95
+    same = least_squares(groups, torch.full((32,), 7.0))
+    assert torch.equal(same[0], least_squares(groups)[0])
+
+
 def test_line_is_where_neither_scale_nor_minimum_could_do_better():
     """The derivative by both is zero for the q chosen, so any small move makes the sum larger."""
     torch.manual_seed(0)

@@ -19,22 +19,30 @@ For the next column H⁻¹ has to be that over F alone: one step of Gaussian eli
 triangular factor, H⁻¹ = Uᵀ U with U upper: the inverse over columns j and after is U[j:, j:]ᵀ U[j:, j:], its first row
 U_jj U[j, j:]. So with e / U_jj for the error the update is one row of U (their equation 4 and section 3.3, step 3).
 
-Columns lie in groups that share a scale. A group is rounded alone; those after it are updated by one product when it is
-through (step 2, lazy batches). Its scale is chosen as it begins, for the numbers that the updates have made of it.
+Columns are taken by falling H_jj: those whose errors weigh most come while many are left to make up for them. Scales
+belong to groups of neighbours, so they are chosen before the first column is rounded, for the weights as they are.
+Updates inside a block of columns are done at once, those of all columns after it by one product (step 2, lazy batches).
+SmolLM2-135M, group 32, its weights in another order than their file's 4 bits have them, perplexity of TinyShakespeare:
+rounding +25 %, scales for what the updates made of each group +13 %, the same fitted +12 %, as it is here +8 %.
 Shapes: O rows, I columns, G groups of a row.
 """
+
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from groundup.errors import InputError
-from groundup.quantization.int4 import HIGHEST, Fit, Int4, between_ends, pack, refuse_numbers, refuse_shape
+from groundup.quantization.hqq import least_squares
+from groundup.quantization.int4 import HIGHEST, Fit, Int4, pack, quantize_int4, refuse_shape
 
 DAMPING = 0.01
 """Share of the mean of H's diagonal that is added to it (the paper's section 3.3, step 3)."""
+AT_ONCE = 64
+"""Columns of a block."""
 
 
-def gptq(weight: Tensor, hessian: Tensor, *, group_size: int, fit: Fit = between_ends) -> Int4:
+def gptq(weight: Tensor, hessian: Tensor, *, group_size: int, fit: Fit | None = None) -> Int4:
     """Return `weight` in 4 bits, so that its products with the inputs that `hessian` sums up change least.
 
     An input that was always zero says nothing: its column is rounded to the nearest step.
@@ -43,7 +51,7 @@ def gptq(weight: Tensor, hessian: Tensor, *, group_size: int, fit: Fit = between
         weight: floating point [O, I].
         hessian: the sum of x xᵀ over inputs x, or their mean: [I, I].
         group_size: neighbours in a row that share scale and minimum: a multiple of 32.
-        fit: chooses them.
+        fit: chooses them. None: least squares, weighted by what each column's error is multiplied by, H_jj.
 
     Raises:
         InputError: as `quantize_int4` says; a Hessian of another size, or not finite.
@@ -58,48 +66,56 @@ def gptq(weight: Tensor, hessian: Tensor, *, group_size: int, fit: Fit = between
         True
     """
     refuse_shape(weight, group_size)
-    rest = weight.detach().float().t().clone(memory_format=torch.contiguous_format)  # [I, O]: a column is one piece
-    factor = _factor(hessian, len(rest)).to(rest.device)
+    size = weight.shape[1]
+    hessian = _damped(hessian, size)
+    if fit is None:
+        fit = partial(least_squares, importance=hessian.diagonal().view(-1, group_size).to(weight.device))
+    rounded = quantize_int4(weight, group_size=group_size, fit=fit)
+    order = hessian.diagonal().argsort(descending=True, stable=True)
+    factor = _factor(hessian[order][:, order])
+    order = order.to(weight.device)
+    rest = weight.detach().float().t()[order]  # [I, O]: a column is one piece of memory
+    group = order // group_size
+    scale, minimum = (part.float().t()[group] for part in (rounded.scale, rounded.minimum))  # [I, O] of each column
     q = torch.empty_like(rest, dtype=torch.uint8)
-    scales, minimums = [], []
-    for start in range(0, len(rest), group_size):
-        group = slice(start, start + group_size)
-        scale, minimum = fit(rest[group].t().contiguous())  # [O]
-        refuse_numbers(weight, scale, minimum)
-        errors = _round_group(rest[group], factor[group, group], scale, minimum, q[group])
-        rest[group.stop :].addmm_(factor[group, group.stop :].t(), errors, alpha=-1)
-        scales.append(scale)
-        minimums.append(minimum)
-    return Int4(pack(q.t().contiguous()), torch.stack(scales, 1), torch.stack(minimums, 1))
+    for start in range(0, size, AT_ONCE):
+        block = slice(start, start + AT_ONCE)
+        errors = _round_block(rest[block], factor[block, block], scale[block], minimum[block], q[block])
+        rest[block.stop :].addmm_(factor[block, block.stop :].t(), errors, alpha=-1)
+    back = order.argsort()
+    return Int4(pack(q[back].t().contiguous()), rounded.scale, rounded.minimum)
 
 
-def _round_group(columns: Tensor, factor: Tensor, scale: Tensor, minimum: Tensor, q: Tensor) -> Tensor:
-    """Round the columns of one group [group, O] in turn, write their q, and return errors / U_jj [group, O]."""
+def _round_block(columns: Tensor, factor: Tensor, scale: Tensor, minimum: Tensor, q: Tensor) -> Tensor:
+    """Round the columns of one block [block, O] in turn, write their q, and return errors / U_jj [block, O]."""
     errors = torch.empty_like(columns)
-    low, step = minimum.float(), scale.float()
-    per_step = torch.where(step == 0, 0.0, 1 / step)  # all alike: q = 0
     diagonal = factor.diagonal().tolist()
+    step = torch.where(scale == 0, 1.0, scale)  # all alike: each is the minimum
     for j, column in enumerate(columns):
-        nearest = ((column - low) * per_step).round_().clamp_(0, HIGHEST)  # [O]
+        nearest = ((column - minimum[j]) / step[j]).round_().clamp_(0, HIGHEST)  # [O]
         q[j] = nearest
-        error = torch.sub(column, nearest.mul_(step).add_(low), out=errors[j]).div_(diagonal[j])
+        error = torch.sub(column, nearest.mul_(scale[j]).add_(minimum[j]), out=errors[j]).div_(diagonal[j])
         columns[j + 1 :].addr_(factor[j, j + 1 :], error, alpha=-1)
     return errors
 
 
-def _factor(hessian: Tensor, size: int) -> Tensor:
-    """Return U, upper triangular, float32 [I, I], with Uᵀ U the inverse of the damped Hessian.
-
-    With R upper and H = R Rᵀ, which is the usual Cholesky factor of H read backwards, U = R⁻¹: H is not inverted, and
-    what is has but the root of its condition. That is at most 1 + I / 0.01, for no eigenvalue exceeds the trace.
-    """
+def _damped(hessian: Tensor, size: int) -> Tensor:
+    """Return H with a little added to its diagonal, float32 [size, size]; the identity for an H of zeros."""
     if hessian.shape != (size, size):
         raise InputError(f"expected a Hessian of {size} x {size} numbers, found {list(hessian.shape)}")
     if not bool(hessian.isfinite().all()):
         raise InputError("expected a Hessian that is finite, found NaN or infinity: the inputs of the layer are not")
     H = hessian.detach().float()
     mean = H.diagonal().mean()
-    H = torch.diagonal_scatter(H, H.diagonal() + torch.where(mean > 0, DAMPING * mean, 1.0))
-    R = torch.linalg.cholesky(H.flip(0, 1)).flip(0, 1)
-    U: Tensor = torch.linalg.solve_triangular(R, torch.eye(size, device=H.device), upper=True)
+    return torch.diagonal_scatter(H, H.diagonal() + torch.where(mean > 0, DAMPING * mean, 1.0))
+
+
+def _factor(hessian: Tensor) -> Tensor:
+    """Return U, upper triangular [I, I], with Uᵀ U the inverse of the damped Hessian.
+
+    With R upper and H = R Rᵀ, which is the usual Cholesky factor of H read backwards, U = R⁻¹: H is not inverted, and
+    what is has but the root of its condition. That is at most 1 + I / 0.01, for no eigenvalue exceeds the trace.
+    """
+    R = torch.linalg.cholesky(hessian.flip(0, 1)).flip(0, 1)
+    U: Tensor = torch.linalg.solve_triangular(R, torch.eye(len(R), device=R.device), upper=True)
     return U
