@@ -10,8 +10,8 @@ import torch
 from rich.console import Console
 
 from groundup.configs.training import ComputeConfig, ScheduleConfig
-from groundup.quantization.int4 import quantize_int4
-from groundup.quantization.int8 import quantize_int8
+from groundup.quantization.int4 import Int4, quantize_int4
+from groundup.quantization.int8 import Int8, quantize_int8
 from groundup.recipes import recipe
 from groundup.resolve import open_model
 from groundup.training.launch import start
@@ -55,8 +55,7 @@ def by_hand() -> None:
 def main(out: Path = OUT) -> None:
     by_hand()
     layer = trained().get_submodule(SHOWN)
-    weight = layer.weight.detach()
-    outlier = weight.clone()
+    weight, outlier = layer.weight.detach(), layer.weight.detach().clone()
     outlier[0, 0] = 20 * weight.abs().max()
     ways = {
         "8 bits, one scale": lambda w: quantize_int8(w, by_row=False),
@@ -70,10 +69,7 @@ def main(out: Path = OUT) -> None:
     errors = {}
     for name, way in ways.items():
         bits = 8 * way(weight).n_bytes / weight.numel()
-        errors[name] = [
-            relative(way(weight).dequantized(), weight),
-            relative(way(outlier).dequantized()[1:], outlier[1:]),
-        ]
+        errors[name] = lost(way(weight), weight), lost(way(outlier), outlier)
         print(f"{name:<24}{bits:>13.2f}{errors[name][0]:>13.2%}{errors[name][1]:>13.2%}  (in the other rows)")
 
     plt.style.use(Path(__file__).parents[2] / "groundup.mplstyle")
@@ -84,9 +80,8 @@ def main(out: Path = OUT) -> None:
         panels[0].plot(row, kept.dequantized()[0] - row, ".", color=color, label=f"{bits} bits")
     panels[0].set(title="One row: what rounding adds", xlabel="weight", ylabel="read back - weight")
     panels[0].legend()
-    places = range(len(ways))
-    panels[1].barh(places, [100 * both[0] for both in errors.values()], color="C0")
-    panels[1].set(yticks=places, yticklabels=list(ways), title="Lost, relative to the matrix", xlabel="%")
+    panels[1].barh(list(ways), [100 * both[0] for both in errors.values()], color="C0")
+    panels[1].set(title="Lost, relative to the matrix", xlabel="%")
     panels[1].invert_yaxis()
     out.mkdir(parents=True, exist_ok=True)
     path = out / "int8_by_hand.png"
@@ -94,9 +89,9 @@ def main(out: Path = OUT) -> None:
     print(f"plot: {path}")
 
 
-def relative(found: torch.Tensor, weight: torch.Tensor) -> float:
-    """Return the size of a difference, relative to what is differed from."""
-    return float((found - weight).norm() / weight.norm())
+def lost(kept: Int8 | Int4, weight: torch.Tensor) -> float:
+    """Return the size of what is lost, relative to the matrix; its first row, which may have an outlier, left out."""
+    return float((kept.dequantized() - weight)[1:].norm() / weight[1:].norm())
 
 
 if __name__ == "__main__":
