@@ -186,7 +186,7 @@ def test_static_equals_torchs_own():
     packed = torch.ops.quantized.linear_prepack(theirs, bias)
     expected = torch.ops.quantized.linear_dynamic(x, packed, True)
     ours = Int8Linear(kept, bias, activations=StaticRange(scale, zero - 64))  # 0 … 127 moved to -64 … 63
-    # the sums are whole numbers in both, scaled and shifted in float32: up to 30, 2^-24 of it in each of a few operations
+    # the sums are whole in both, then scaled and shifted in float32: 2^-24 of up to 30 in each of a few operations
     assert (ours(x) - expected).abs().max() <= 1e-5
 
 
