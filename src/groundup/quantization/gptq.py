@@ -22,9 +22,9 @@ U_jj U[j, j:]. So with e / U_jj for the error the update is one row of U (their 
 Columns are taken by falling H_jj: those whose errors weigh most come while many are left to make up for them. Scales
 belong to groups of neighbours, so they are chosen before the first column is rounded, for the weights as they are.
 Updates inside a block of columns are done at once, those of all columns after it by one product (step 2, lazy batches).
-Measured on SmolLM2-135M, group 32, its columns in another order than that of its file's own 4 bits: divergence (KL) from
+Measured on SmolLM2-135M, group 32, its columns in another order than its file's own 4 bits: divergence (KL) from
 the float32 model on 1,500 to 2,300 tokens of TinyShakespeare, after 8,192 tokens of its other part. Rounding 0.23 nats;
-scales chosen as each group begins, after the updates, 0.13, by least squares 0.11; by falling H_jj 0.09; and with scales
+scales chosen as each group begins, after the updates, 0.13, by least squares 0.11; by falling H_jj 0.09; with scales
 fitted under the weights H_jj, as it is here, 0.04.
 Shapes: O rows, I columns, G groups of a row.
 """
