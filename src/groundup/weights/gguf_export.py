@@ -77,8 +77,10 @@ def save_gguf(found: Pretrained, path: Path, *, type: GGUFType | None = None) ->
 
 def natural_type(model: GPT) -> GGUFType:
     """Return the format that is nearest to how a model is kept: q4_1 or q8_0 if in few bits, else f16."""
-    kept = {type(module.kept) for module in model.modules() if _is_kept(module)}
-    return "q4_1" if Int4 in kept else "q8_0" if Int8 in kept else "f16"
+    kept: list[Any] = [module.kept for module in model.modules() if _is_kept(module)]
+    if any(isinstance(matrix, Int4) for matrix in kept):
+        return "q4_1"
+    return "q8_0" if kept else "f16"
 
 
 def _refuse_others(model: GPT) -> None:

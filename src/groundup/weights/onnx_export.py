@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -101,43 +100,42 @@ def _write(graph: Graph, path: Path, described: dict[str, str]) -> None:
         raise InputError(
             "expected the extra onnx to write ONNX files, found it missing: pip install 'groundup[onnx]'"
         ) from None
-    least = _LARGE if sum(map(_n_bytes, graph.tensors.values())) > LARGEST_FILE else None
     nodes = [helper.make_node(n.operator, n.inputs, [n.output], name=n.output, **n.attributes) for n in graph.nodes]
     inputs = [helper.make_tensor_value_info("tokens", TensorProto.INT64, ["batch", "tokens"])]
     sizes = ["batch", "tokens", int(described["vocab_size"])]
     outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, sizes)]
-    tensors = list(_tensors(graph.tensors, path.with_name(f"{path.name}.data"), least))
     model = helper.make_model(
-        helper.make_graph(nodes, "gpt", inputs, outputs, tensors),
+        helper.make_graph(nodes, "gpt", inputs, outputs),
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=_IR_VERSION,
         producer_name="groundup",
     )
     helper.set_model_props(model, described)
+    least = _LARGE if sum(map(_n_bytes, graph.tensors.values())) > LARGEST_FILE else None
+    for name, tensor in graph.tensors.items():  # made in place: make_graph would copy them all
+        _fill(model.graph.initializer.add(name=name), tensor, path.with_name(f"{path.name}.data"), least)
     with path.open("wb") as file:
         file.write(model.SerializeToString())
         file.flush()
         os.fsync(file.fileno())
 
 
-def _tensors(tensors: Mapping[str, Tensor], beside: Path, least: int | None) -> Iterator[Any]:
-    """Yield tensors as the format has them; those of at least so many bytes lie in the file `beside`."""
-    from onnx import TensorProto
-
-    for name, tensor in tensors.items():
-        kind = TensorProto.INT64 if tensor.dtype == torch.int64 else TensorProto.FLOAT
-        described = TensorProto(name=name, data_type=kind, dims=tensor.shape)
-        content = np.ascontiguousarray(tensor.cpu().numpy()).tobytes()
-        if least is None or len(content) < least:
-            described.raw_data = content
-        else:
-            with beside.open("ab") as file:
-                places = {"location": beside.name, "offset": file.tell(), "length": len(content)}
-                file.write(content)
-            described.data_location = TensorProto.EXTERNAL
-            for key, value in places.items():
-                described.external_data.add(key=key, value=str(value))
-        yield described
+def _fill(described: Any, tensor: Tensor, beside: Path, least: int | None) -> None:  # noqa: ANN401 - onnx.TensorProto
+    """Describe a tensor; its numbers lie in the file `beside` if they are at least so many bytes."""
+    described.data_type = described.INT64 if tensor.dtype == torch.int64 else described.FLOAT
+    described.dims.extend(tensor.shape)
+    content = np.ascontiguousarray(tensor.cpu().numpy()).tobytes()
+    if least is None or len(content) < least:
+        described.raw_data = content
+        return
+    with beside.open("ab") as file:
+        places = {"location": beside.name, "offset": file.tell(), "length": len(content)}
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    described.data_location = described.EXTERNAL
+    for key, value in places.items():
+        described.external_data.add(key=key, value=str(value))
 
 
 def _n_bytes(tensor: Tensor) -> int:

@@ -1,7 +1,7 @@
 """The forward pass of a `GPT` as a graph of ONNX operators, laid out by hand: as large as the model, in milliseconds.
 
-torch's exporter makes the same from a trace; for 135M parameters it took five minutes where this takes seconds, and most
-weights lost their names. Operators are those of opset 20 (https://onnx.ai/onnx/operators/).
+torch's exporter makes the same from a trace; for 135M parameters it took five minutes where this takes seconds, and
+most weights lost their names. Operators are those of opset 20 (https://onnx.ai/onnx/operators/).
 
 Shapes: B batch, T tokens, N = B · T, D width, G key/value heads, R query heads for each of them, K head width.
 """
