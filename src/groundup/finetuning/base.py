@@ -9,6 +9,7 @@ from torch import Tensor
 from groundup.errors import InputError
 from groundup.finetuning.lora import lora_layers
 from groundup.models.gpt import GPT
+from groundup.quantization.convert import quantized_layers
 
 SAMPLES = 64
 """Numbers that are read of each parameter: one seed or one step of training apart, nearly all of them differ."""
@@ -45,10 +46,14 @@ def base_fingerprint(gpt: GPT) -> str:
 
 
 def base_parameters(gpt: GPT) -> dict[str, Tensor]:
-    """Return the parameters that `gpt` has without adapters and prefixes, under the names that they have then."""
+    """Return the parameters that `gpt` has without adapters and prefixes, under the names that they have then.
+
+    Of layers that are quantized, the buffers that stand for them.
+    """
     layers = lora_layers(gpt)
     found: dict[str, Tensor] = {}
-    for name, tensor in gpt.named_parameters():
+    kept = {f"{name}.{part}": t for name, layer in quantized_layers(gpt).items() for part, t in layer.named_buffers()}
+    for name, tensor in (*gpt.named_parameters(), *kept.items()):
         owner = next((path for path in layers if name.startswith(f"{path}.")), None)
         if name.startswith("prefix.") or (owner is not None and name.startswith(f"{owner}.adapters.")):
             continue

@@ -5,10 +5,12 @@ from collections.abc import Callable
 import torch
 
 from groundup.configs.finetuning import TuningConfig
+from groundup.errors import InputError
 from groundup.finetuning.freezing import apply_freezing
 from groundup.finetuning.lora import apply_lora
 from groundup.finetuning.prompt_tuning import apply_prompt
 from groundup.models.gpt import GPT
+from groundup.quantization.convert import quantized_layers
 
 
 def apply_method(gpt: GPT, config: TuningConfig, *, encode: Callable[[str], list[int]], seed: int) -> None:
@@ -21,7 +23,8 @@ def apply_method(gpt: GPT, config: TuningConfig, *, encode: Callable[[str], list
         seed: decides what is drawn for new parameters.
 
     Raises:
-        InputError: targets, ranks, vectors or blocks that the model has not room for.
+        InputError: targets, ranks, vectors or blocks that the model has not room for; a quantized base, whose weights
+            cannot learn, for methods by which they do.
 
     Example:
         >>> from groundup.configs.model import GPTConfig
@@ -31,6 +34,11 @@ def apply_method(gpt: GPT, config: TuningConfig, *, encode: Callable[[str], list
         >>> n_learned(gpt), gpt.n_parameters()  # 2 blocks of 4 layers, with A [8, 16] and B [16, 8]
         (2048, 9792)
     """
+    if config.method in ("full", "last") and (quantized := quantized_layers(gpt)):
+        raise InputError(
+            f"expected a base in floating point for method {config.method}, found {next(iter(quantized))} in few bits, "
+            "which cannot learn: take method lora, or the model that was quantized"
+        )
     if config.method == "lora":
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)

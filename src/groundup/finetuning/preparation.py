@@ -16,7 +16,7 @@ from groundup.finetuning.methods import apply_method
 from groundup.finetuning.runs import FinetuneConfig, refuse_lost
 from groundup.models.classifier import Classifier
 from groundup.tasks.classification import Classification, TextBatch
-from groundup.training.learned import is_learned, n_learned, start_of
+from groundup.training.learned import is_learned, n_learned, n_numbers, start_of
 from groundup.training.lifecycle import Ready
 from groundup.training.run_folder import Run, write_atomically
 from groundup.weights.pretrained import Pretrained
@@ -116,7 +116,7 @@ def refuse_idle(gpt: torch.nn.Module) -> None:
 
 def model_page(base: str, tuning: TuningConfig, model: torch.nn.Module, training: TrainConfig) -> list[str]:
     """Return what is tuned, what of it learns, and what of that would not be as asked for: two lines or more."""
-    learned, everything = n_learned(model), sum(p.numel() for p in model.parameters())
+    learned, everything = n_learned(model), n_numbers(model)
     notes = []
     starts = {start_of(p) for p in model.parameters() if is_learned(p)}
     if late := [start for start in starts if start >= training.steps]:

@@ -25,7 +25,7 @@ from groundup.finetuning.prompt_files import save_prompt
 from groundup.finetuning.tuned import Tuned, label_texts, open_tuned
 from groundup.models.classifier import Classifier
 from groundup.training.devices import choose_device
-from groundup.training.learned import n_learned
+from groundup.training.learned import n_learned, n_numbers
 from groundup.training.loop import Outcome
 from groundup.training.peak_memory import peak_memory
 from groundup.training.progress import say
@@ -168,7 +168,7 @@ def _write_resources(tuned: Tuned, outcome: Outcome, peak: int) -> None:
         "base": tuned.config.base,
         "method": tuned.config.tuning.method,
         "trainable": n_learned(tuned.model),
-        "parameters": sum(p.numel() for p in tuned.model.parameters()),
+        "parameters": n_numbers(tuned.model),
         "peak_bytes": max(peak, earlier),
         "seconds": round(outcome.seconds, 3),
         "tokens": outcome.tokens,

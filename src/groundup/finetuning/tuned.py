@@ -9,10 +9,11 @@ from torch import nn
 
 from groundup.configs.finetune_runs import ClassifyConfig
 from groundup.errors import InputError
-from groundup.finetuning.lora import merge_and_remove
+from groundup.finetuning.lora import lora_layers, merge_and_remove
 from groundup.finetuning.preparation import build_classifier, pad_id, tune
 from groundup.finetuning.runs import FinetuneConfig, check_base, kind_of
 from groundup.models.classifier import Classifier
+from groundup.quantization.convert import dequantize_model
 from groundup.tasks.labelling import Predictions, predict
 from groundup.training.run_folder import Run
 from groundup.training.state import load_weights
@@ -77,7 +78,7 @@ def open_classifier(folder: Path, *, open_base: Callable[[str], Pretrained]) -> 
     tuned = open_tuned(folder, open_base=open_base, begun_by="groundup finetune classify")
     if not isinstance(tuned.model, Classifier):
         raise InputError(f"expected a run of groundup finetune classify, found {folder}, which learned to write")
-    merge_and_remove(tuned.model)
+    _merge(tuned)
     return tuned
 
 
@@ -109,10 +110,17 @@ def open_writer(folder: Path, *, open_base: Callable[[str], Pretrained]) -> Pret
         raise InputError(
             f"expected a model that writes, found {folder}, which labels texts: groundup classify {folder}"
         )
-    merge_and_remove(tuned.base.model)
+    _merge(tuned)
     for parameter in tuned.base.model.parameters():
         parameter.requires_grad_(True)  # as every other model that is opened: nothing is frozen any more
     return replace(tuned.base, source=str(folder))
+
+
+def _merge(tuned: Tuned) -> None:
+    """Write the adapters into the weights; those of a quantized base become floating point, in which they have room."""
+    if lora_layers(tuned.base.model):
+        dequantize_model(tuned.base.model)
+        merge_and_remove(tuned.model)
 
 
 def _labels(run: Run) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from groundup.configs.checks import at_least
+from groundup.errors import InputError
 from groundup.models.gpt import GPT
 
 
@@ -25,7 +26,7 @@ def resize_token_embeddings(model: GPT, vocab_size: int) -> GPT:
         vocab_size: tokens V of the result, at least 1.
 
     Raises:
-        InputError: vocab_size below 1.
+        InputError: vocab_size below 1, or a token table in few bits.
 
     Example:
         >>> from groundup.configs.model import GPTConfig
@@ -35,6 +36,12 @@ def resize_token_embeddings(model: GPT, vocab_size: int) -> GPT:
     """
     config = replace(model.config, vocab_size=vocab_size)
     at_least(config, "vocab_size", 1)
+    for head in (model.token_embedding, model.output):
+        if head is not None and not hasattr(head, "weight"):
+            raise InputError(
+                f"expected a token embedding in floating point to resize, found {type(head).__name__}: take the model "
+                "that was quantized"
+            )
     shared = [*model.parameters(), *model.buffers()]
     resized = copy.deepcopy(model, {id(tensor): tensor for tensor in shared})
     resized.config = config

@@ -15,7 +15,7 @@ from groundup.configs.quantization import QuantizationConfig
 from groundup.errors import InputError
 from groundup.models.gpt import GPT
 from groundup.quantization.inputs_seen import InputsSeen
-from groundup.quantization.one_layer import aware_scale, quantize_layer
+from groundup.quantization.one_layer import aware_scale, quantize_layer, quantize_table
 
 LONGEST_WINDOW = 512
 """Tokens: a model of a long context is read in pieces, of which more differ than of a few long ones."""
@@ -24,9 +24,9 @@ AT_ONCE = 2048
 
 
 def calibrate(
-    model: GPT, names: Sequence[str], config: QuantizationConfig, tokens: Tensor | None, report: Callable[[str], None]
+    model: GPT, names: Sequence[str], config: QuantizationConfig, windows: Tensor, report: Callable[[str], None]
 ) -> None:
-    """Swap the linear layers called `names` for quantized ones, in place, by what goes into them on a text.
+    """Swap the layers called `names` for quantized ones, in place, by what goes into them on a text.
 
     The windows of the text pass through a block, whose layers' inputs are summed up (`InputsSeen`); the layers are
     quantized; and the windows pass through the block again, as it is now, to become the inputs of the next. So each
@@ -35,15 +35,12 @@ def calibrate(
 
     Args:
         model: in evaluation mode.
-        names: layers in the blocks, and the output matrix, "output".
+        names: linear layers, and the token embedding.
         config: how.
-        tokens: the text, int64 [n].
+        windows: of the text, as `calibration_windows` returns them.
         report: is told of each block.
-
-    Raises:
-        InputError: no text, or one shorter than config.calibration_tokens.
     """
-    windows = calibration_windows(tokens, config, model.context_length).to(model.device)
+    windows = windows.to(model.device)
     report(f"reading {windows.numel():,} tokens, in windows of {windows.shape[1]}")
     states, rotation = [], None
     for batch in torch.split(windows, max(1, AT_ONCE // windows.shape[1])):
@@ -57,7 +54,14 @@ def calibrate(
         report(f"block {i + 1} of {len(model.blocks)}")
     if "output" in names:
         _fit(model, ["output"], config, lambda x: model.project(model.final_norm(x)), states)
-        report("the output matrix")
+    if "token_embedding" in names:  # last, for as the output matrix it meets what the blocks give
+        seen = None
+        if model.output is None:
+            seen = InputsSeen(model.config.d_model, config, model.device)
+            for x in states:
+                seen.see(model.final_norm(x))
+        model.set_submodule("token_embedding", quantize_table(model.token_embedding, config, seen))
+    report("done")
 
 
 def calibration_windows(tokens: Tensor | None, config: QuantizationConfig, context_length: int) -> Tensor:

@@ -10,7 +10,7 @@ from groundup.configs.quantization import QuantizationConfig
 from groundup.errors import InputError
 from groundup.layers.embedding import TokenEmbedding
 from groundup.models.gpt import GPT
-from groundup.quantization.calibration import calibrate
+from groundup.quantization.calibration import calibrate, calibration_windows
 from groundup.quantization.embedding import QuantizedEmbedding
 from groundup.quantization.int4_linear import Int4Linear
 from groundup.quantization.int8_linear import Int8Linear
@@ -52,18 +52,20 @@ def quantize_model(
         >>> list(quantized_layers(model))[:2], torch.allclose(before, after, atol=0.02)
         (['token_embedding', 'blocks.0.attention.query'], True)
     """
-    layers = _chosen(model, config)
+    names = _chosen(model, config)
+    windows = calibration_windows(tokens, config, model.context_length) if config.needs_text else None
     was_training = model.training
     model.eval()
     with torch.no_grad():
-        if "token_embedding" in layers:  # first, so that methods which read a text make up for its rounding, too
-            layers.remove("token_embedding")
-            model.set_submodule("token_embedding", quantize_table(model.token_embedding, config))
-        if config.needs_text:
-            calibrate(model, layers, config, tokens, report or _say_nothing)
+        if windows is not None:
+            calibrate(model, names, config, windows, report or _say_nothing)
         else:
-            for name in layers:
-                model.set_submodule(name, quantize_layer(cast("nn.Linear", model.get_submodule(name)), config))
+            for name in names:
+                layer = model.get_submodule(name)
+                if isinstance(layer, TokenEmbedding):
+                    model.set_submodule(name, quantize_table(layer, config))
+                else:
+                    model.set_submodule(name, quantize_layer(cast("nn.Linear", layer), config))
     return model.train(was_training)
 
 

@@ -16,6 +16,9 @@ from groundup.quantization.int4_linear import Int4Linear
 from groundup.quantization.int8 import Int8, quantize_int8
 from groundup.quantization.int8_linear import Int8Linear
 
+LOOKED_UP = 0.1
+"""Share of the mean of the Hessian's diagonal by which an error in a row that is looked up counts."""
+
 
 def quantize_layer(
     layer: nn.Linear,
@@ -62,10 +65,26 @@ def aware_scale(layers: Sequence[nn.Linear], config: QuantizationConfig, seen: I
     return activation_aware_scale(weight, seen.hessian, seen.mean_magnitude, group_size=config.group_size)
 
 
-def quantize_table(embedding: TokenEmbedding, config: QuantizationConfig) -> QuantizedEmbedding:
-    """Return the token embedding in 8 or 4 bits; rounded without a text, for every row of it is looked up, too."""
+def quantize_table(
+    embedding: TokenEmbedding, config: QuantizationConfig, seen: InputsSeen | None = None
+) -> QuantizedEmbedding:
+    """Return the token embedding in 8 or 4 bits.
+
+    Args:
+        embedding: in floating point.
+        config: how.
+        seen: what it is multiplied by as the output matrix that is tied to it, on a text. GPTQ weighs errors by it and,
+            because the rows are looked up, too, a part as much by themselves (LOOKED_UP).
+
+    Example:
+        >>> quantize_table(TokenEmbedding(10, 32), QuantizationConfig())
+        QuantizedEmbedding(10, 32, Int4)
+    """
     table = embedding.weight.detach()
-    kept = _int8(table, config) if config.to == "int8" else _int4(table, config, None)
+    hessian = None if seen is None else seen.hessian
+    if hessian is not None:
+        hessian = hessian + LOOKED_UP * hessian.diagonal().mean() * torch.eye(len(hessian), device=hessian.device)
+    kept = _int8(table, config) if config.to == "int8" else _int4(table, config, hessian)
     return QuantizedEmbedding(kept, factor=embedding.scale)
 
 

@@ -5,6 +5,8 @@ The marks are attributes of the parameters themselves, so a task's module is tra
 
 from torch import Tensor, nn
 
+from groundup.quantization.convert import quantized_layers
+
 RATE, START = "_groundup_rate", "_groundup_start"
 """Attributes of a parameter: its learning rate as a multiple of the run's, and the step at which it begins to learn."""
 
@@ -77,6 +79,7 @@ def learned_state(model: nn.Module) -> dict[str, Tensor]:
         ['bias']
     """
     frozen = {name for name, p in model.named_parameters(remove_duplicate=False) if not is_learned(p)}
+    frozen |= {f"{name}.{part}" for name, layer in quantized_layers(model).items() for part in layer.state_dict()}
     return {name: tensor for name, tensor in model.state_dict().items() if name not in frozen}
 
 
@@ -90,3 +93,15 @@ def n_learned(model: nn.Module) -> int:
         2
     """
     return sum(parameter.numel() for parameter in model.parameters() if is_learned(parameter))
+
+
+def n_numbers(model: nn.Module) -> int:
+    """Count the numbers of a model, frozen ones too; of quantized layers those that their bits stand for.
+
+    Example:
+        >>> n_numbers(nn.Linear(3, 2))
+        8
+    """
+    return sum(p.numel() for p in model.parameters()) + sum(
+        layer.n_quantized for layer in quantized_layers(model).values()
+    )

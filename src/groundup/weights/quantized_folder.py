@@ -26,7 +26,7 @@ from groundup.weights.new_folder import new_folder
 from groundup.weights.pretrained import Pretrained
 
 DESCRIPTION = "quantized.json"
-"""Name of the file that makes a folder one of these."""
+"""Name of the file by which such a folder is known."""
 FORMAT_VERSION = 1
 """Of that file; another one is refused."""
 SMALL_TABLE = 1 << 26
