@@ -173,3 +173,20 @@ def test_rows_are_rounded_as_matrices_are():
     x = random(5, 16)
     assert torch.equal(quantize_rows(x).values, quantize_int8(x).values)
     assert torch.equal(quantize_rows(x).scale, quantize_int8(x).scale)
+
+
+def test_a_group_is_rounded_by_its_own_range():
+    x = random(3, 64) * torch.logspace(-2, 2, 64)
+    kept = quantize_int8(x, group_size=16)
+    assert kept.scale.dtype == torch.float16
+    assert kept.n_groups == 4
+    apart = (kept.dequantized() - x).view(3, 4, 16).abs() / kept.scale.float()[..., None]
+    assert apart.max() <= 0.5 + 127 * 2**-11  # the largest number is found with a scale rounded to 11 bits
+    alone = quantize_int8(x[:, 16:32], group_size=16)
+    assert torch.equal(kept.values[:, 16:32], alone.values)
+
+
+def test_a_group_of_zeros_stays_zero_and_too_large_numbers_are_refused():
+    assert not quantize_int8(torch.zeros(1, 32), group_size=32).dequantized().any()
+    with pytest.raises(InputError, match=r"at most 8,319,008 for groups, .* found 1e\+07: take a scale for each row"):
+        quantize_int8(torch.full((1, 32), 1e7), group_size=32)

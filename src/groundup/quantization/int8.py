@@ -107,7 +107,7 @@ class StaticRange:
         return Int8(values, scale, torch.full_like(scale, self.zero, dtype=torch.int8))
 
 
-def quantize_int8(x: Tensor, *, symmetric: bool = True, by_row: bool = True) -> Int8:
+def quantize_int8(x: Tensor, *, symmetric: bool = True, by_row: bool = True, group_size: int | None = None) -> Int8:
     """Return the matrix `x` [O, I] in 8 bits, each number at the nearest step: at most half a step away.
 
     Symmetric: scale = max |x| / 127. Affine: 255 steps lie between the least and the largest number, 0 among them, so
@@ -117,16 +117,22 @@ def quantize_int8(x: Tensor, *, symmetric: bool = True, by_row: bool = True) -> 
         x: floating point.
         symmetric: the range is that of the largest magnitude, else that of the numbers and 0.
         by_row: each row has a range of its own, else the matrix has one.
+        group_size: so many neighbours in a row have a range of their own; symmetric, with scales of float16, as GGUF's
+            Q8_0 has them for 32. A row's length is a multiple of it.
 
     Raises:
-        InputError: NaN or infinite numbers.
+        InputError: NaN or infinite numbers; numbers too large for a scale of float16.
 
     Example:
         >>> quantize_int8(torch.tensor([[0.0, 2.55]]), symmetric=False).values.tolist()  # symmetric: [[0, 127]]
         [[-128, 127]]
+        >>> quantize_int8(torch.tensor([[1.0, 2.0, 100.0, 200.0]]), group_size=2).values.tolist()
+        [[64, 127, 63, 127]]
     """
     refuse_not_finite(x)
     x = x.detach().float()
+    if group_size is not None:
+        return _in_groups(x, group_size)
     if symmetric:
         return _symmetric(x, x.abs().amax(1, keepdim=True) if by_row else x.abs().max())
     scale, zero = _affine(*(x.aminmax(dim=1, keepdim=True) if by_row else x.aminmax()))
@@ -151,13 +157,24 @@ def _symmetric(x: Tensor, limit: Tensor) -> Int8:
     return Int8((x / scale).round_().clamp_(-HIGHEST, HIGHEST).to(torch.int8), scale)
 
 
+def _in_groups(x: Tensor, group_size: int) -> Int8:
+    groups = x.view(len(x), -1, group_size)  # [O, G, group]
+    scale = (groups.abs().amax(-1) / HIGHEST).half()
+    if scale.isinf().any():
+        raise InputError(
+            f"expected weights of at most {HIGHEST * 65_504:,} for groups, whose scales are float16, found "
+            f"{x.abs().max().item():.3g}: take a scale for each row"
+        )
+    step = scale.float().clamp_(min=_TINY)[..., None]  # rounded as it is kept: q is found with it
+    values = (groups / step).round_().clamp_(-HIGHEST, HIGHEST).to(torch.int8)
+    return Int8(values.view(x.shape), scale)
+
+
 def _affine(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
     """Return scale and zero of the steps from `low` to `high`, both float32."""
     low, high = low.clamp(max=0), high.clamp(min=0)
     n_steps = HIGHEST - LOWEST
-    scale = (high / n_steps - low / n_steps).clamp_(
-        min=_TINY
-    )  # each by itself: high - low may be more than float32 holds
+    scale = (high / n_steps - low / n_steps).clamp_(min=_TINY)  # each by itself: high - low may be infinite
     return scale, (LOWEST - low / scale).round_().clamp_(LOWEST, HIGHEST)
 
 
