@@ -12,8 +12,6 @@ from groundup.errors import InputError
 if TYPE_CHECKING:
     from groundup.weights.pretrained import Pretrained
 
-GGUF_TYPES = ("f32", "f16", "q8_0", "q4_0", "q4_1")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Export:
