@@ -49,6 +49,21 @@ def test_tuned_runs_are_counted_whole_and_those_that_label_texts_are_left_out(tm
     assert found == {"writes": 500, "unfinished": None}
 
 
+def test_quantized_models_are_listed_with_what_they_were(tmp_path: Path):
+    for name, told in (("a", {"n_parameters": 7, "quantization": {"to": "int4"}, "source": "smollm2"}), ("b", [])):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "quantized.json").write_text(json.dumps(told))
+        (tmp_path / name / "model.safetensors").write_bytes(b"1234")
+    (tmp_path / "without weights").mkdir()
+    (tmp_path / "without weights" / "quantized.json").write_text("{}")
+    found = known_models(tmp_path)[len(PUBLISHED) :]
+    assert [(Path(model.name).name, model.n_parameters, model.n_bytes) for model in found] == [
+        ("a", 7, 4),
+        ("b", None, 4),
+    ]
+    assert found[0].source == "int4 of smollm2"
+
+
 @pytest.mark.parametrize("content", [b"", b"\xff" * 8, b"\x08" + bytes(7) + b"nonsense", b"\x02" + bytes(7) + b"[]"])
 def test_a_damaged_run_is_still_listed(tmp_path: Path, content: bytes):
     a_run(tmp_path / "run", numbers=1, when=1000)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from groundup.planning.quantities import in_bytes
-from groundup.resolve import find_model
+from groundup.resolve import QUANTIZED, find_model
 from groundup.weights.catalog import PUBLISHED
 from groundup.weights.hub_cache import cached_folder
 
@@ -22,7 +22,7 @@ class Available:
     name: str
     """What to call it."""
     kind: Literal["chat", "text", "run"]
-    """Taught to converse; goes on with a text; a run of yours."""
+    """Taught to converse; goes on with a text; a run or a quantized model of yours."""
     n_parameters: int | None
     """Numbers in it. None: cannot be told."""
     n_bytes: int | None
@@ -36,13 +36,15 @@ class Available:
 
 
 def known_models(runs: Path = Path("runs")) -> list[Available]:
-    """Return the published models that have a short name, and the runs in the folder `runs`, without loading any.
+    """Return the published models that have a short name, and the runs and quantized models in the folder `runs`.
+
+    None is loaded.
 
     Example:
         >>> [model.name for model in known_models(Path("no such folder"))][:2]
         ['smollm2', 'smollm2-360m']
     """
-    return [_published(name) for name in PUBLISHED] + _runs(runs)
+    return [_published(name) for name in PUBLISHED] + _runs(runs) + _quantized(runs)
 
 
 def _published(name: str) -> Available:
@@ -67,6 +69,26 @@ def _weights_bytes(place: Path) -> int:
         return place.stat().st_size
     files = list(place.glob("*.safetensors")) or list(place.glob("*.bin"))
     return sum(file.stat().st_size for file in files)
+
+
+def _quantized(folder: Path) -> list[Available]:
+    """Return the quantized models in `folder`."""
+    found = []
+    for path in sorted(folder.glob(f"*/{QUANTIZED}")):
+        told, weights = _read(path), path.parent / "model.safetensors"
+        count, how = told.get("n_parameters"), told.get("quantization")
+        if weights.is_file():
+            found.append(
+                Available(
+                    name=str(path.parent),
+                    kind="run",
+                    n_parameters=count if isinstance(count, int) else None,
+                    n_bytes=weights.stat().st_size,
+                    licence="yours",
+                    source=f"{how.get('to') if isinstance(how, dict) else 'few bits'} of {told.get('source')}",
+                )
+            )
+    return found
 
 
 def _runs(folder: Path) -> list[Available]:

@@ -74,7 +74,7 @@ def save_quantized(
     described = _described(found, config, layers) | {"note": dict(note or {})}
     with new_folder(folder) as beside:
         path = beside / "model.safetensors"
-        save_file({name: tensor.contiguous().cpu() for name, tensor in tensors.items()}, path)
+        save_file(_apart(tensors), path)
         path.chmod(beside.stat().st_mode & 0o666)  # safetensors makes files that only their owner can read
         found.tokenizer.save(beside / "tokenizer.json")
         (beside / DESCRIPTION).write_text(json.dumps(described, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -120,6 +120,17 @@ def load_quantized(folder: Path) -> Pretrained:
         raise
     except (KeyError, TypeError, ValueError) as error:
         raise damaged(path, f"no description of a model ({error})") from None
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors that share no memory, as the format wants it; layers with the same inputs share their scale."""
+    memories: set[int] = set()
+    found = {}
+    for name, tensor in tensors.items():
+        place = tensor.untyped_storage().data_ptr()
+        found[name] = (tensor.clone() if place in memories else tensor).contiguous().cpu()
+        memories.add(place)
+    return found
 
 
 def _described(
