@@ -14,6 +14,7 @@ from groundup.finetuning.lora import apply_lora, merge_and_remove
 from groundup.finetuning.prompt_tuning import SoftPrompt
 from groundup.models.gpt import GPT
 from groundup.quantization.convert import dequantize_model, quantize_model, quantized_layers
+from groundup.quantization.hqq import hqq
 from groundup.quantization.int4 import quantize_int4
 from groundup.quantization.int8 import quantize_int8
 
@@ -38,6 +39,8 @@ def model(config: GPTConfig = GPT2) -> GPT:
 
 
 def rounded(weight: Tensor, config: QuantizationConfig) -> Tensor:
+    if config.method == "hqq":
+        return hqq(weight, group_size=config.group_size).dequantized()
     if config.to == "int4":
         return quantize_int4(weight, group_size=config.group_size).dequantized()
     by_row = config.granularity == "channel"
@@ -46,6 +49,7 @@ def rounded(weight: Tensor, config: QuantizationConfig) -> Tensor:
 
 CONFIGS = {
     "int4": QuantizationConfig(),
+    "hqq": QuantizationConfig(method="hqq"),
     "int8": QuantizationConfig(to="int8"),
     "int8, affine": QuantizationConfig(to="int8", symmetric=False, granularity="tensor"),
     "skip": QuantizationConfig(skip=("blocks.1", "down")),

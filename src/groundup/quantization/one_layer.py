@@ -10,8 +10,9 @@ from groundup.layers.embedding import TokenEmbedding
 from groundup.quantization.activation_aware import activation_aware_scale
 from groundup.quantization.embedding import QuantizedEmbedding
 from groundup.quantization.gptq import gptq
+from groundup.quantization.hqq import least_squares
 from groundup.quantization.inputs_seen import InputsSeen
-from groundup.quantization.int4 import Int4, quantize_int4
+from groundup.quantization.int4 import Fit, Int4, between_ends, quantize_int4
 from groundup.quantization.int4_linear import Int4Linear
 from groundup.quantization.int8 import Int8, quantize_int8
 from groundup.quantization.int8_linear import Int8Linear
@@ -62,7 +63,8 @@ def aware_scale(layers: Sequence[nn.Linear], config: QuantizationConfig, seen: I
         return None
     assert seen.hessian is not None
     weight = torch.cat([layer.weight.detach() for layer in layers])
-    return activation_aware_scale(weight, seen.hessian, seen.mean_magnitude, group_size=config.group_size)
+    size, fit = config.group_size, _fit(config)
+    return activation_aware_scale(weight, seen.hessian, seen.mean_magnitude, group_size=size, fit=fit)
 
 
 def quantize_table(
@@ -95,4 +97,8 @@ def _int8(weight: Tensor, config: QuantizationConfig) -> Int8:
 def _int4(weight: Tensor, config: QuantizationConfig, hessian: Tensor | None) -> Int4:
     if config.method == "gptq" and hessian is not None:
         return gptq(weight, hessian, group_size=config.group_size)
-    return quantize_int4(weight, group_size=config.group_size)
+    return quantize_int4(weight, group_size=config.group_size, fit=_fit(config))
+
+
+def _fit(config: QuantizationConfig) -> Fit:
+    return least_squares if config.method == "hqq" else between_ends
