@@ -9,6 +9,7 @@ from groundup.proofs import (
     layers,
     models,
     pretrained,
+    quantization,
     tokenization,
     training,
 )
@@ -21,6 +22,7 @@ PROOFS: tuple[Proof, ...] = (
     *data.PROOFS,
     *layers.PROOFS,
     *models.PROOFS,
+    *quantization.PROOFS,
     *pretrained.PROOFS,
     *generation.PROOFS,
     *decoding.PROOFS,

@@ -193,7 +193,7 @@ def _proof(
 
 _STEPS = "whole numbers: those that differ are counted"
 _SUMS = "float32: the same sums in another order"
-_GGUF, _ONNX = ("gguf",), ("onnx", "onnxscript", "onnxruntime")
+_GGUF, _ONNX = ("gguf",), ("onnx", "onnxruntime")
 PROOFS = (
     _proof("8 bits, symmetric: steps", "torch", 0.0, _STEPS, _eight_bits(symmetric=True)),
     _proof("8 bits, affine: steps", "torch", 0.0, _STEPS, _eight_bits(symmetric=False)),
