@@ -6,10 +6,14 @@ import pytest
 import torch
 
 from groundup.configs import GenerationConfig, GPTConfig
+from groundup.configs.generation import BeamConfig
+from groundup.configs.quantization import QuantizationConfig
 from groundup.errors import InputError
-from groundup.generation import generate, prepare_for_inference, prepared, suggest_precision
+from groundup.generation import beam_search, generate, prepare_for_inference, prepared, suggest_precision
 from groundup.layers.fast_linear import has_float16_packing
 from groundup.models.gpt import GPT
+from groundup.quantization import decode_step
+from groundup.quantization.convert import quantize_model
 
 GPT2 = GPTConfig(vocab_size=151, context_length=24, d_model=32, n_layers=2, n_heads=4)
 LLAMA = replace(
@@ -108,3 +112,83 @@ def test_the_suggested_precision_follows_size_processor_and_weights(monkeypatch)
     assert suggest_precision(large) == "float32"
     monkeypatch.setattr(prepared, "has_float16_packing", lambda: False)
     assert suggest_precision(GPT(GPT2)) == "float32"
+
+
+WIDE = {name: replace(config, d_model=64, d_ff=96) for name, config in ARCHITECTURES.items()}
+BITS = {
+    "int8": QuantizationConfig(to="int8"),
+    "affine": QuantizationConfig(to="int8", symmetric=False),
+    "int4": QuantizationConfig(to="int4"),
+    "mixed": QuantizationConfig(to="int4", skip=("value", "blocks.0.feed_forward")),
+    "dynamic": QuantizationConfig(to="int8", activations="dynamic"),
+}
+# Of logits of deviation 1. Inputs rounded to 15 bits, two layers; without numba the bits are matrices of a format, and
+# what rounds its inputs to 8 bits may round a number that the cache moved in its last bit to the next step.
+QUANTIZED_BOUNDS = {"compiled": 5e-3, "float32": 1e-4, "float16": BOUNDS["float16"], "bfloat16": 0.1, "dynamic": 0.1}
+
+
+def quantized(family, bits):
+    torch.manual_seed(0)
+    model = GPT(WIDE[family]).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=0.1)
+    return quantize_model(model, BITS[bits])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("bits", BITS)
+@pytest.mark.parametrize("family", ["gpt2", "llama", "record", "2017"])
+def test_quantized_models_in_every_way_of_reading(family, bits):
+    model = quantized(family, bits)
+    fast, tokens = prepare_for_inference(model), torch.randint(151, (3, 12))
+    expected = model(tokens)
+    bound = QUANTIZED_BOUNDS["dynamic" if bits == "dynamic" else "compiled"] * max(1.0, expected.std().item())
+    assert (fast(tokens) - expected).abs().max() <= bound
+    assert (fast.step is not None) == (family != "2017" and bits != "dynamic")
+    for rows in (3, 1):  # a batch; one text, a token of which takes the compiled step
+        cache = fast.new_cache(rows)
+        pieces = [fast(piece, cache=cache) for piece in tokens[:rows].split([5, 1, 1, 5], dim=1)]
+        assert (torch.cat(pieces, dim=1) - expected[:rows]).abs().max() <= bound
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("precision", BOUNDS)
+def test_quantized_models_without_numba(precision, monkeypatch):
+    monkeypatch.setattr(prepared, "has_kernels", lambda: False)
+    monkeypatch.setattr(decode_step, "has_kernels", lambda: False)
+    for bits in ("int4", "mixed"):
+        model, tokens = quantized("llama", bits), torch.randint(151, (2, 9))
+        fast, expected = prepare_for_inference(model, precision), model(tokens)
+        assert fast.step is None
+        assert (fast(tokens) - expected).abs().max() <= QUANTIZED_BOUNDS[precision] * max(1.0, expected.std().item())
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+def test_prompts_of_quantized_models_are_multiplied_in_the_precision_asked_for(precision):
+    model, tokens = quantized("llama", "int4"), torch.randint(151, (1, 20))
+    fast, expected = prepare_for_inference(model, precision), model(tokens)
+    difference = (fast(tokens) - expected).abs().max() / max(1.0, expected.std().item())
+    assert QUANTIZED_BOUNDS["float32"] < difference <= QUANTIZED_BOUNDS[precision]
+
+
+def test_quantized_models_draw_as_before_with_beams_and_past_the_context():
+    """Tokens are equal but where two logits lie closer than the bound; with this seed none do."""
+    model = quantized("llama", "int4")
+    fast = prepare_for_inference(model)
+    for config in (GREEDY, replace(GREEDY, strategy="sample", top_k=20, seed=3), replace(GREEDY, cache="int8")):
+        assert generate(fast, PROMPTS[:3], config) == generate(model, PROMPTS[:3], config)
+        assert generate(fast, PROMPTS[:1], config) == generate(model, PROMPTS[:1], config)
+    beams = GenerationConfig(strategy="beam", beam=BeamConfig(n_beams=3), max_new_tokens=12)
+    assert beam_search(fast, PROMPTS[:1], beams)[0][0].tokens == beam_search(model, PROMPTS[:1], beams)[0][0].tokens
+
+
+def test_the_step_reads_quantized_weights_in_the_models_own_memory():
+    model = quantized("llama", "int4")
+    fast, token = prepare_for_inference(model), torch.tensor([[5]])
+    with torch.no_grad():
+        before = fast(token, cache=fast.new_cache(1))
+        model.blocks[0].attention.value.scale.mul_(2)
+        assert not torch.equal(fast(token, cache=fast.new_cache(1)), before)
+    assert suggest_precision(model) == "float32"  # a small one

@@ -13,6 +13,7 @@ from groundup.errors import InputError
 from groundup.layers.activations import FUSED
 from groundup.layers.attention import MultiHeadAttention
 from groundup.layers.blocks import GPTBlock
+from groundup.layers.embedding import TokenEmbedding
 from groundup.layers.fast_linear import (
     BFloat16Linear,
     Float16Linear,
@@ -24,6 +25,11 @@ from groundup.layers.fast_linear import (
 from groundup.layers.feedforward import SwiGLU
 from groundup.layers.virtual_tokens import LearnedPrefix
 from groundup.models.gpt import GPT
+from groundup.quantization.convert import QuantizedLayer, quantized_layers
+from groundup.quantization.decode_step import build_decode_step
+from groundup.quantization.embedding import QuantizedEmbedding
+from groundup.quantization.int8_linear import Int8Linear
+from groundup.quantization.kernels import CompiledLinear, has_kernels, matrix_of
 
 Precision = Literal["float32", "bfloat16", "float16"]
 """Number format of the matrices while drawing; the residual stream, norms, attention and its cache stay float32."""
@@ -50,6 +56,12 @@ def prepare_for_inference(model: GPT, precision: Precision = "float32") -> GPT:
     weights to 11, and on processors that are not x86 more (see `Float16Linear`). Either way sums are float32, and of
     the logits the 64 largest are not rounded.
 
+    Matrices in 8 and 4 bits stay in them, in the model's own memory, and compiled code reads them there: one token
+    takes one call (`quantization.decode_step`); their inputs are rounded to 16 bits, which moves logits by about 1e-3
+    of their deviation. Prompts are multiplied in `precision`: in float32 each matrix is laid out for each prompt, in
+    the others a second copy is kept. Without numba there is only that copy. Layers that round their inputs to 8 bits
+    stay as they are.
+
     Args:
         model: what to copy.
         precision: number format of the matrices.
@@ -74,13 +86,20 @@ def prepare_for_inference(model: GPT, precision: Precision = "float32") -> GPT:
         with torch.no_grad():  # a prompt's keys and values, which each pass would compute anew
             fast.prefix = LearnedPrefix(fast.prefix(fast)).requires_grad_(False)
     make = _LAYERS[precision]
-    head = fast.output_weight
+    head = fast.token_embedding if fast.output is None else fast.output
+    numbers, compiled = _numbers(head), _compiled(head)
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # FBGEMM packs a matrix on one thread
-        rough = pool.submit(make, head, None, "none")
+        rough = None if numbers is None else pool.submit(make, numbers[0], None, "none")
         for _ in pool.map(partial(_prepare_block, make=make), fast.blocks):
             pass
     fast.__dict__.pop("output", None)
-    fast.add_module("output", rough.result() if precision == "float32" else RefinedLinear(head, rough.result()))
+    if numbers is not None and rough is not None:
+        exact = rough.result() if precision == "float32" else RefinedLinear(numbers[0], rough.result())
+        fast.add_module("output", exact)
+    elif compiled is not None:
+        fast.add_module("output", compiled)
+    if quantized_layers(model):
+        fast.step = build_decode_step(model)
     return fast
 
 
@@ -120,26 +139,60 @@ def _prepare_block(block: nn.Module, make: _Make) -> None:
     feed_forward = block.feed_forward
     if isinstance(feed_forward, SwiGLU):
         _join(feed_forward, ("gate", "up"), make)
-    if feed_forward.activation is FUSED["gelu_tanh"]:  # done by the product before it
+    is_fusable = feed_forward.activation is FUSED["gelu_tanh"]
+    if is_fusable and _numbers(feed_forward.get_submodule("up")) is not None:  # done by the product before it
         _replace(feed_forward, "up", make, "gelu_tanh")
         feed_forward.activation = _identity
-    for name in [name for name, part in feed_forward.named_children() if isinstance(part, nn.Linear)]:
+    for name in [name for name, part in feed_forward.named_children() if isinstance(part, nn.Linear | QuantizedLayer)]:
         _replace(feed_forward, name, make)
 
 
 def _join(layer: MultiHeadAttention | SwiGLU, names: Sequence[str], make: _Make) -> None:
-    parts = [part for name in names if isinstance(part := layer.get_submodule(name), nn.Linear)]
-    weights: list[Tensor] = [part.weight for part in parts]
-    biases: list[Tensor] = [part.bias for part in parts if part.bias is not None]
-    layer.joined = make(torch.cat(weights), torch.cat(biases) if biases else None, "none")
+    """Make one product of several, or, where one of them is to stay in its bits, replace each alone."""
+    parts = [_numbers(layer.get_submodule(name)) for name in names]
+    found = [part for part in parts if part is not None]
+    if len(found) < len(parts):
+        for name in names:
+            _replace(layer, name, make)
+        return
+    biases = [bias for _, bias in found if bias is not None]
+    layer.joined = make(torch.cat([weight for weight, _ in found]), torch.cat(biases) if biases else None, "none")
     for name in names:
         layer.add_module(name, nn.Identity())  # their weights are in `joined`; a call must not find them here
 
 
 def _replace(parent: nn.Module, name: str, make: _Make, then: Then = "none") -> None:
     layer = parent.get_submodule(name)
-    assert isinstance(layer, nn.Linear)
-    parent.add_module(name, make(layer.weight, layer.bias, then))
+    numbers, compiled = _numbers(layer), _compiled(layer, make)
+    if numbers is not None:
+        parent.add_module(name, make(*numbers, then))
+    elif compiled is not None:
+        parent.add_module(name, compiled)
+
+
+def _numbers(layer: nn.Module) -> tuple[Tensor, Tensor | None] | None:
+    """Return weights and bias of a layer that is laid out or rounded anew.
+
+    None: of one that stays in its few bits, because there is compiled code for it, or because it rounds its inputs.
+    """
+    if isinstance(layer, nn.Linear | TokenEmbedding):
+        return layer.weight, layer.bias if isinstance(layer, nn.Linear) else None
+    assert isinstance(layer, QuantizedLayer)
+    if _compiled(layer) is not None or (isinstance(layer, Int8Linear) and layer.activations != "none"):
+        return None
+    return layer.dequantized(), None if isinstance(layer, QuantizedEmbedding) else layer.bias
+
+
+def _compiled(layer: nn.Module, make: _Make | None = None) -> CompiledLinear | None:
+    """Return compiled products with a layer of few bits, and with many rows what `make` makes of its numbers."""
+    if not isinstance(layer, QuantizedLayer) or not has_kernels():
+        return None
+    matrix = matrix_of(layer)
+    if matrix is None:
+        return None
+    if make is None or make is Float32Linear:  # in float32 it is laid out anew for each prompt
+        return CompiledLinear(matrix)
+    return CompiledLinear(matrix, make(layer.dequantized(), matrix.bias, "none"))
 
 
 def _identity(x: Tensor) -> Tensor:

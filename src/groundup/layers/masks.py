@@ -88,3 +88,32 @@ def combine_masks(*masks: Tensor | None) -> Tensor | None:
         if mask is not None:
             combined = mask if combined is None else combined & mask
     return combined
+
+
+def pass_mask(
+    T: int, S: int, offset: int | Tensor, mask: Tensor | None, device: torch.device
+) -> tuple[Tensor | None, bool]:
+    """Return (mask, is_causal) for all layers of a pass over T tokens behind S - T held ones.
+
+    A mask is built only where the kernel's own causality is not enough.
+
+    Example:
+        >>> pass_mask(2, 2, 0, None, torch.device("cpu"))
+        (None, True)
+    """
+    if isinstance(offset, int) and (T == S or (mask is None and (offset == 0 or T == 1))):
+        return mask, True
+    return combine_masks(causal_mask(T, S, offset=offset, device=device), mask), False
+
+
+def mask_at(only: Tensor, S: int, offset: int | Tensor, mask: Tensor | None, *, is_causal: bool) -> Tensor | None:
+    """Return the rows of the mask, [B, 1, 1, S], of one query in each row of the batch; causality is in it.
+
+    Example:
+        >>> mask_at(torch.tensor([0, 1]), 2, 0, None, is_causal=True).int()[:, 0, 0].tolist()
+        [[1, 0], [1, 1]]
+    """
+    if mask is not None and mask.shape[-2] > 1:
+        mask = mask if mask.ndim == 4 else mask.expand(len(only), 1, *mask.shape[-2:])
+        mask = torch.take_along_dim(mask, only[:, None, None, None], dim=2)
+    return combine_masks(causal_mask(1, S, offset=only + offset) if is_causal else None, mask)

@@ -19,7 +19,7 @@ from groundup.layers.cache import Cache
 from groundup.layers.embedding import TokenEmbedding
 from groundup.layers.int8_kv_cache import Int8KVCache
 from groundup.layers.kv_cache import KVCache
-from groundup.layers.masks import causal_mask, combine_masks
+from groundup.layers.masks import mask_at, pass_mask
 from groundup.layers.normalization import build_norm
 from groundup.layers.positions import LearnedPositions, RotaryPositions, SinusoidalPositions
 from groundup.layers.virtual_tokens import KeysValues, LayerStore, Prefixed, Recorded, VirtualTokens
@@ -80,6 +80,7 @@ class GPT(nn.Module):
             )
         self.output = None if config.tie_embeddings else nn.Linear(config.d_model, config.vocab_size, bias=False)
         self.prefix: VirtualTokens | None = None  # a module, called with this model: virtual tokens before every text
+        self.step: Callable[[Tensor, Cache], Tensor | None] | None = None  # reads one token; None if it cannot
         self._initialize()
 
     def forward(self, tokens: Tensor, *, cache: Cache | None = None, mask: Tensor | None = None) -> Tensor:
@@ -116,6 +117,12 @@ class GPT(nn.Module):
                 f"this model sees at most {self.context_length} tokens, found {held + T}; "
                 "shorten the text or use a model with a larger context_length"
             )
+        x = self.token_embedding(tokens)
+        if self.step is not None and cache is not None and mask is None and self.prefix is None:
+            read = self.step(x, cache)
+            if read is not None:
+                cache.advance(1)
+                return read
         offset = 0 if cache is None else cache.offset
         stores: list[LayerStore | None] = [None if cache is None else cache.layer(i) for i in range(len(self.blocks))]
         if self.prefix is not None:
@@ -125,7 +132,7 @@ class GPT(nn.Module):
             if mask is not None:  # whatever the text may not see, it sees the virtual tokens
                 mask = F.pad(mask.expand(*mask.shape[:-1], held + T), (P, 0), value=True)
             held, offset = P + held, P + offset
-        x = self._through(self.token_embedding(tokens), stores, held=held, offset=offset, mask=mask, only=only)
+        x = self._through(x, stores, held=held, offset=offset, mask=mask, only=only)
         if cache is not None:
             cache.advance(T)
         hidden: Tensor = self.final_norm(x)
@@ -169,11 +176,11 @@ class GPT(nn.Module):
         """Pass embeddings [B, T, D] through positions and blocks; `mask` counts the `held` keys of the stores."""
         T = x.shape[1]
         x, rotation = self.enter(x, offset)
-        mask, is_causal = _causality(T, held + T, offset, mask, x.device)
+        mask, is_causal = pass_mask(T, held + T, offset, mask, x.device)
         for i, (block, store) in enumerate(zip(self.blocks, stores, strict=True)):
             here = only if i == len(self.blocks) - 1 else None
             if here is not None:
-                mask, is_causal = _mask_at(here, held + T, offset, mask, is_causal=is_causal), False
+                mask, is_causal = mask_at(here, held + T, offset, mask, is_causal=is_causal), False
             x = block(x, mask=mask, is_causal=is_causal, rotation=rotation, cache=store, only=here)
         return x
 
@@ -286,20 +293,3 @@ def _block(config: GPTConfig, fused: bool) -> GPTBlock:
         qkv_bias=config.qkv_bias,
         fused=fused,
     )
-
-
-def _causality(
-    T: int, S: int, offset: int | Tensor, mask: Tensor | None, device: torch.device
-) -> tuple[Tensor | None, bool]:
-    """Return (mask, is_causal) for all blocks: a mask is built only where the kernel's own causality is not enough."""
-    if isinstance(offset, int) and (T == S or (mask is None and (offset == 0 or T == 1))):
-        return mask, True
-    return combine_masks(causal_mask(T, S, offset=offset, device=device), mask), False
-
-
-def _mask_at(only: Tensor, S: int, offset: int | Tensor, mask: Tensor | None, *, is_causal: bool) -> Tensor | None:
-    """Return the rows of the mask, [B, 1, 1, S], of one query in each row of the batch; causality is in it."""
-    if mask is not None and mask.shape[-2] > 1:
-        mask = mask if mask.ndim == 4 else mask.expand(len(only), 1, *mask.shape[-2:])
-        mask = torch.take_along_dim(mask, only[:, None, None, None], dim=2)
-    return combine_masks(causal_mask(1, S, offset=only + offset) if is_causal else None, mask)
