@@ -33,7 +33,7 @@ def test_it_writes_a_folder_named_after_the_model_and_says_what_is_next(
     for shown in (
         "perplexity",
         "writing, tokens/s",
-        "int8, a scale for each row",
+        "int8, a scale for each 32 neighbours",
         "the last tenth of text.txt, 50 tokens",
     ):
         assert shown in said
@@ -55,7 +55,7 @@ def test_beyond_the_bound_it_fails_in_one_line_that_says_what_to_try(
     assert "perplexity" in said.out
     assert not Path("runs").exists()
     assert command([*arguments, "--to", "int8", "--granularity", "tensor"]) == 1
-    assert "try --search or --granularity channel" in capsys.readouterr().err
+    assert "try --search or --granularity group" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,8 @@ def rounded(weight: Tensor, config: QuantizationConfig) -> Tensor:
         return hqq(weight, group_size=config.group_size).dequantized()
     if config.to == "int4":
         return quantize_int4(weight, group_size=config.group_size).dequantized()
+    if config.granularity is None:
+        return quantize_int8(weight, group_size=32).dequantized()
     by_row = config.granularity == "channel"
     return quantize_int8(weight, symmetric=config.symmetric, by_row=by_row).dequantized()
 
@@ -51,6 +53,7 @@ CONFIGS = {
     "int4": QuantizationConfig(),
     "hqq": QuantizationConfig(method="hqq"),
     "int8": QuantizationConfig(to="int8"),
+    "int8, rows": QuantizationConfig(to="int8", granularity="channel"),
     "int8, affine": QuantizationConfig(to="int8", symmetric=False, granularity="tensor"),
     "skip": QuantizationConfig(skip=("blocks.1", "down")),
     "no embeddings": QuantizationConfig(embeddings=False),
@@ -183,3 +186,16 @@ def test_learned_vectors_are_refused():
 
 def test_a_method_that_reads_a_text_needs_one():
     assert "--calibrate" in refusal(model(), QuantizationConfig(method="gptq"))
+
+
+def test_rows_that_are_no_groups_have_one_scale_unless_groups_are_asked_for():
+    narrow = replace(GPT2, d_model=48)
+    layers = quantized_layers(quantize_model(model(narrow), QuantizationConfig(to="int8")))
+    assert layers["blocks.0.attention.query"].kept.n_groups == 1
+    assert layers["blocks.0.feed_forward.down"].kept.n_groups == 192 // 32
+    with pytest.raises(
+        InputError, match=r"multiple of 32 for granularity group, found 48 numbers in those of token_em"
+    ):
+        quantize_model(model(narrow), QuantizationConfig(to="int8", granularity="group"))
+    with pytest.raises(InputError, match="must be channel or tensor to be affine, found group"):
+        QuantizationConfig(to="int8", granularity="group", symmetric=False)

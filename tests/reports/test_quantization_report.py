@@ -61,7 +61,7 @@ def test_the_worst_layers_come_first():
         (QuantizationConfig(), "int4, rounded to nearest, groups of 32"),
         (QuantizationConfig(method="hqq", activation_aware=True, embeddings=False),
          "int4, HQQ, groups of 32, activation-aware, embeddings as they were"),
-        (QuantizationConfig(to="int8"), "int8, a scale for each row"),
+        (QuantizationConfig(to="int8"), "int8, a scale for each 32 neighbours"),
         (QuantizationConfig(to="int8", granularity="tensor", symmetric=False, activations="static", skip=("a", "b")),
          "int8, a scale for each matrix, affine, static activations, 2 skipped"),
     ],

@@ -96,7 +96,7 @@ def _too_much(found: "QuantizationReport", chosen: Quantize) -> str:
     """Return in a line what was lost, and what to try that loses less."""
     config = chosen.config
     if config.to == "int8":
-        advice = ["--granularity channel"] if config.granularity == "tensor" else []
+        advice = ["--granularity group"] if config.shared_by != "group" and config.symmetric else []
         advice += ["--activations none"] if config.activations != "none" else []
     else:
         advice = ["--method gptq"] if config.method != "gptq" else []

@@ -12,6 +12,10 @@ GroupSize = Literal[32, 64, 128]
 """Neighbours in a row that share scale and minimum."""
 
 
+Granularity = Literal["group", "channel", "tensor"]
+"""Which numbers in 8 bits share a scale: groups of a row, rows, or all of a matrix."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class QuantizationConfig:
     """What becomes of the matrices of a model; norms, biases and positions stay as they are.
@@ -30,8 +34,9 @@ class QuantizationConfig:
     """int4 only: weights that share a scale."""
     activation_aware: bool = False
     """int4 only: inputs that are large in the text given get finer steps (AWQ)."""
-    granularity: Literal["channel", "tensor"] = "channel"
-    """int8 only: a scale for each row of a matrix, or one for all of it."""
+    granularity: Granularity | None = None
+    """int8 only: a scale for 32 neighbours in a row, for each row, or for the matrix. None: groups where weights
+    alone are rounded, symmetrically, and rows are made of such groups; else rows."""
     symmetric: bool = True
     """int8 only: zero is the middle of the range; else the range is that of the weights."""
     activations: Literal["none", "dynamic", "static"] = "none"
@@ -57,9 +62,18 @@ class QuantizationConfig:
             raise InputError("QuantizationConfig.method and activation_aware are for int4: int8 is rounded")
         if self.to == "int4" and self.activations != "none":
             raise InputError(f"QuantizationConfig.activations must be none for int4, found {self.activations}")
+        if self.granularity == "group" and not self.symmetric:
+            raise InputError("QuantizationConfig.granularity must be channel or tensor to be affine, found group")
         between(self, "percentile", 50.0, 100.0)
         at_least(self, "calibration_tokens", 1)
         at_least(self, "seed", 0)
+
+    @property
+    def shared_by(self) -> Granularity:
+        """Which numbers in 8 bits share a scale where rows are made of groups: `granularity`, or what None means."""
+        if self.granularity is not None:
+            return self.granularity
+        return "group" if self.symmetric and self.activations == "none" else "channel"
 
     @property
     def needs_text(self) -> bool:

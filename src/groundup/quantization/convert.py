@@ -14,7 +14,7 @@ from groundup.quantization.calibration import calibrate, calibration_windows
 from groundup.quantization.embedding import QuantizedEmbedding
 from groundup.quantization.int4_linear import Int4Linear
 from groundup.quantization.int8_linear import Int8Linear
-from groundup.quantization.one_layer import quantize_layer, quantize_table
+from groundup.quantization.one_layer import GROUP, quantize_layer, quantize_table
 
 QuantizedLayer = Int8Linear | Int4Linear | QuantizedEmbedding
 """What stands in the place of a layer: it has `kept`, `dequantized()`, `n_quantized`, `n_bytes`, and buffers alone."""
@@ -160,14 +160,19 @@ def _check(name: str, weight: Tensor, config: QuantizationConfig) -> None:
         raise InputError(
             f"expected finite weights, found NaN or infinity in {name}: take the model from before they arose"
         )
+    width = weight.shape[1]
     if config.to == "int8":
+        if config.granularity == "group" and width % GROUP:
+            raise InputError(
+                f"expected rows of a multiple of {GROUP} for granularity group, found {width} numbers in those of "
+                f"{name}: take channel"
+            )
         return
     if largest > LARGEST:
         raise InputError(
             f"expected weights of at most {LARGEST:,} for int4, whose scales are float16, found {largest:.3g} in "
             f"{name}: take int8, or skip it"
         )
-    width = weight.shape[1]
     if width % config.group_size:
         smaller = [size for size in (64, 32) if size < config.group_size and width % size == 0]
         advice = f"take a group_size of {smaller[0]}" if smaller else f"take int8, or skip {name.rpartition('.')[2]}"

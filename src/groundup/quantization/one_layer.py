@@ -17,6 +17,8 @@ from groundup.quantization.int4_linear import Int4Linear
 from groundup.quantization.int8 import Int8, quantize_int8
 from groundup.quantization.int8_linear import Int8Linear
 
+GROUP = 32
+"""Neighbours in a row that share a scale in 8 bits, where they do: as in GGUF's Q8_0."""
 LOOKED_UP = 0.1
 """Share of the mean of the Hessian's diagonal by which an error in a row that is looked up counts."""
 
@@ -91,7 +93,9 @@ def quantize_table(
 
 
 def _int8(weight: Tensor, config: QuantizationConfig) -> Int8:
-    return quantize_int8(weight, symmetric=config.symmetric, by_row=config.granularity == "channel")
+    if config.shared_by == "group" and (config.granularity or weight.shape[1] % GROUP == 0):
+        return quantize_int8(weight, group_size=GROUP)
+    return quantize_int8(weight, symmetric=config.symmetric, by_row=config.shared_by != "tensor")
 
 
 def _int4(weight: Tensor, config: QuantizationConfig, hessian: Tensor | None) -> Int4:

@@ -16,6 +16,8 @@ from groundup.reports.tables import MISSING, Cell, Column, Table
 
 WORST = 6
 """Layers that are named because their error is the largest."""
+SHARED_BY = {"group": "32 neighbours", "channel": "row", "tensor": "matrix"}
+"""What has a scale of its own in 8 bits, in words."""
 COSTLIEST = 20
 """Layers of a search that are shown: those that come first are the ones that matter."""
 
@@ -203,7 +205,7 @@ def settings(found: QuantizationReport) -> str:
         words = [f"int4, {method}, groups of {config.group_size}"]
         words += ["activation-aware"] if config.activation_aware else []
     else:
-        words = [f"int8, a scale for each {'row' if config.granularity == 'channel' else 'matrix'}"]
+        words = [f"int8, a scale for each {SHARED_BY[config.shared_by]}"]
         words += [] if config.symmetric else ["affine"]
         words += [] if config.activations == "none" else [f"{config.activations} activations"]
     words += [] if config.embeddings else ["embeddings as they were"]
