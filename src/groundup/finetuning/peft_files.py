@@ -88,13 +88,9 @@ def save_adapter(
         4
     """
     ours, config = _factors(model, name)
-    linear = linear_layers(model)
-    theirs = to_peft(
-        ours,
-        model.config,
-        rank_stabilized=config.rank_stabilized,
-        lengths=lambda path: _base_lengths(linear[path]),
-    )
+    linear, stabilized = linear_layers(model), config.rank_stabilized
+    theirs = to_peft(ours, model.config, rank_stabilized=stabilized, lengths=lambda path: _base_lengths(linear[path]))
+    heads = [name for name in extra or () if not name.startswith(OWN)]
     tensors = {f"{_START}{key}": tensor for key, tensor in (extra or {}).items()}
     for module, factors in theirs.items():
         tensors[f"{_START}{module}.lora_A.weight"] = factors.A
@@ -103,9 +99,7 @@ def save_adapter(
             tensors[f"{_START}{module}.lora_magnitude_vector"] = factors.magnitude
     write_adapter(
         folder,
-        config=write_config(
-            model.config, theirs, config, base=base, heads=[name for name in extra or () if not name.startswith(OWN)]
-        ),
+        config=write_config(model.config, theirs, config, base=base, heads=heads),
         tensors=tensors,
         ours={
             **(told or {}),

@@ -60,38 +60,45 @@ def save_prompt(
         >>> torch.equal(gpt(tokens), before)
         True
     """
-    prefix, config = gpt.prefix, gpt.config
+    prefix, shape = gpt.prefix, gpt.config
     if isinstance(prefix, SoftPrompt):
         special = {
             "peft_type": "PROMPT_TUNING",
-            "token_dim": config.d_model,
-            "num_attention_heads": config.n_heads,
+            "token_dim": shape.d_model,
+            "num_attention_heads": shape.n_heads,
             "prompt_tuning_init": "RANDOM",
         }
         numbers: Tensor = prefix.embeddings
     elif isinstance(prefix, LearnedPrefix):
-        width = config.kv_heads * config.d_head
+        width = shape.kv_heads * shape.d_head
         special = {
             "peft_type": "PREFIX_TUNING",
             "token_dim": width,
-            "num_attention_heads": config.kv_heads,
+            "num_attention_heads": shape.kv_heads,
             "encoder_hidden_size": width,
             "prefix_projection": False,
         }
         numbers = _to_rows(prefix)
     else:
         raise InputError("expected a model with a prompt or prefix to save, found none: tune it with one first")
-    written = special | {
-        "task_type": "SEQ_CLS" if any(name.startswith("score.") for name in extra or ()) else "CAUSAL_LM",
+    heads = {f"{_START}{name}": tensor for name, tensor in (extra or {}).items()}
+    ours = {**(told or {}), "base": base, "fingerprint": base_fingerprint(gpt)}
+    config = special | _shared_keys(gpt, prefix, base, extra or {})
+    write_adapter(folder, config=config, tensors={_NAME: numbers, **heads}, ours=ours)
+
+
+def _shared_keys(
+    gpt: GPT, prefix: SoftPrompt | LearnedPrefix, base: str, extra: Mapping[str, Tensor]
+) -> dict[str, Any]:
+    """Return what PEFT's config says of both kinds."""
+    return {
+        "task_type": "SEQ_CLS" if any(name.startswith("score.") for name in extra) else "CAUSAL_LM",
         "inference_mode": True,
         "base_model_name_or_path": base,
         "num_virtual_tokens": prefix.n_vectors,
-        "num_layers": config.n_layers,
+        "num_layers": gpt.config.n_layers,
         "num_transformer_submodules": 1,
     }
-    heads = {f"{_START}{name}": tensor for name, tensor in (extra or {}).items()}
-    ours = {**(told or {}), "base": base, "fingerprint": base_fingerprint(gpt)}
-    write_adapter(folder, config=written, tensors={_NAME: numbers, **heads}, ours=ours)
 
 
 def load_prompt(gpt: GPT, folder: Path) -> dict[str, Tensor]:

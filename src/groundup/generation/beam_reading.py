@@ -25,9 +25,8 @@ class BeamReader:
         prompts: ids of each, at least one.
         capacity: most tokens that a text will hold.
         n_tokens: logits of ids below it are given.
-        use_cache: keep keys and values; else whole texts are read anew at each step.
         prefix: holds what may be a beginning of the prompts, which is copied from it.
-        kind: of the cache.
+        kind: of the cache. None: without one, whole texts are read anew at each step.
 
     Example:
         >>> from groundup.configs.model import GPTConfig
@@ -45,9 +44,8 @@ class BeamReader:
         *,
         capacity: int,
         n_tokens: int,
-        use_cache: bool = True,
         prefix: Prefix | None = None,
-        kind: CacheKind = "float",
+        kind: CacheKind | None = "float",
     ) -> None:
         self._model, self._n_tokens = model, n_tokens
         self._ends = [len(prompt) for prompt in prompts]
@@ -55,9 +53,9 @@ class BeamReader:
         for row, prompt in enumerate(prompts):
             ids[row, : len(prompt)] = torch.tensor(prompt)
         self._ids = ids.to(model.device)
-        self._cache = model.new_cache(len(prompts), capacity, kind=kind) if use_cache else None
+        self._cache = None if kind is None else model.new_cache(len(prompts), capacity, kind=kind)
         n_shared = 0
-        if prefix is not None and self._cache is not None:
+        if prefix is not None and kind is not None and self._cache is not None:
             prefix.begin(prompts, kind)
             prefix.share(self._windows(), self._cache)
             n_shared = self._cache.longest

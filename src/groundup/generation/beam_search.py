@@ -75,15 +75,8 @@ def beam_search(
     beams = [Beams(config.beam, most) for most in longest]
     with torch.inference_mode(), evaluation_mode(model):
         capacity = max(len(start) + most for start, most in zip(starts, longest, strict=True))
-        reader = BeamReader(
-            model,
-            starts,
-            capacity=capacity,
-            n_tokens=n_tokens,
-            use_cache=config.use_cache,
-            prefix=prefix,
-            kind=config.cache,
-        )
+        kind = config.cache if config.use_cache else None
+        reader = BeamReader(model, starts, capacity=capacity, n_tokens=n_tokens, kind=kind, prefix=prefix)
         _search(reader, beams, process, config, _ends(config, end_id, is_finished), is_stopped)
     return [one.ended[: config.beam.n_best] for one in beams]
 

@@ -1,15 +1,25 @@
 """numba, where it is installed: functions compiled to machine code once a machine, and kept for the next process."""
 
+import os
 from collections.abc import Callable
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
+
+from groundup.download import cache_folder
 
 try:
     from llvmlite import ir  # type: ignore[import-untyped]
     from numba import carray, njit, types
-    from numba.core import cgutils
+    from numba.core import cgutils, config
     from numba.extending import intrinsic as numba_intrinsic
 except ImportError:  # the extra `fast` is missing: see `kernels.has_kernels`; nobody calls what is marked here
-    carray = cgutils = ir = njit = numba_intrinsic = types = None
+    carray = cgutils = config = ir = njit = numba_intrinsic = types = None
+
+
+SOURCES = ("compiler", "row_products", "vectors", "team", "compiled_step", "widened")
+"""Modules whose functions are compiled."""
 
 
 def compiled(signature: str | None = None) -> Callable[[Any], Any]:
@@ -21,8 +31,28 @@ def compiled(signature: str | None = None) -> Callable[[Any], Any]:
         return lambda function: function
     sums = {"reassoc", "contract", "nsz", "arcp"}
     signatures = [] if signature is None else [signature]
-    found: Callable[[Any], Any] = njit(*signatures, cache=True, nogil=True, error_model="numpy", fastmath=sums)
-    return found
+
+    def mark(function: Callable[..., Any]) -> Any:  # noqa: ANN401 - numba's own
+        before, config.CACHE_DIR = config.CACHE_DIR, _folder(config.CACHE_DIR)
+        try:
+            return njit(*signatures, cache=True, nogil=True, error_model="numpy", fastmath=sums)(function)
+        finally:
+            config.CACHE_DIR = before
+
+    return mark
+
+
+@cache
+def _folder(named: str) -> str:
+    """Return where compiled code is kept: one folder for each state of SOURCES, in the folder `named` if there is one.
+
+    numba would look at the file of a function alone, and miss that one which it calls has changed.
+    """
+    here = Path(__file__).parent
+    state = sha256(b"".join((here / f"{name}.py").read_bytes() for name in SOURCES)).hexdigest()[:16]
+    beside = here / "__pycache__"
+    is_ours = os.access(beside if beside.exists() else here, os.W_OK)
+    return str((Path(named) if named else beside if is_ours else cache_folder()) / f"compiled-{state}")
 
 
 def intrinsic(function: Callable[..., Any]) -> Any:  # noqa: ANN401 - numba's own

@@ -26,8 +26,8 @@ class DecodeStep:
     """Reads one token: a function of its embedding and the cache, which it extends.
 
     It takes pre-norm models whose matrices `matrix_of` knows, in any mixture, on the CPU: `build_decode_step`. Rounded
-    inputs (see `row_products`) move logits by about 1e-4 of their size; matrices in float32 are exact but for the order
-    of sums. The model's memory is used as it is: who changes a weight in place changes the step.
+    inputs (see `row_products`) move logits by about 1e-3 of their deviation; matrices in float32 are exact but for the
+    order of sums. The model's memory is used as it is: who changes a weight in place changes the step.
     """
 
     def __init__(self, model: GPT, matrices: list[Matrix]) -> None:
