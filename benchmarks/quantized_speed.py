@@ -6,6 +6,7 @@ names its `llama-bench`: a process for each round, which loads the model before 
 speed at which memory could be read through once for each token; it is measured by a sum over an array.
 """
 
+import copy
 import json
 import os
 import statistics
@@ -80,17 +81,22 @@ def bytes_read(model):
     return inside + sum(4 * value.numel() for name, value in model.named_parameters() if name not in tables)
 
 
+def prepared(model):
+    """Return a model as `groundup generate` draws from it."""
+    return Ours(prepare_for_inference(model, suggest_precision(model)))
+
+
 def smollm2(tiny, folder):
     """Return contenders by name, the bytes each of ours reads, and a prompt."""
     _, theirs, plain, ids = load(folder, tiny, 128)
     path = None if tiny else installed_smollm2()
-    int4 = quantize_model(load(folder, tiny, 8)[2], QuantizationConfig()) if path is None else None
-    models = {"groundup int4": load_gguf_packed(path).model if int4 is None else int4,
-              "groundup int8": quantize_model(load(folder, tiny, 8)[2], QuantizationConfig(to="int8"))}  # fmt: skip
+    int4 = quantize_model(copy.deepcopy(plain), QuantizationConfig()) if path is None else load_gguf_packed(path).model
+    int8 = quantize_model(copy.deepcopy(plain), QuantizationConfig(to="int8"))
+    models = {"groundup int4": int4, "groundup int8": int8}
     found = {"transformers float32": Theirs(theirs, torch.float32)}
     chosen = suggest_precision(plain)
     found[f"groundup {chosen}"] = Ours(prepare_for_inference(plain, chosen))
-    found |= {name: Ours(prepare_for_inference(model)) for name, model in models.items()}
+    found |= {name: prepared(model) for name, model in models.items()}
     program = os.environ.get("LLAMA_BENCH")
     if program and path is not None:
         found["llama.cpp Q4_1"] = LlamaCpp(program, path)
@@ -106,7 +112,7 @@ def gpt2(tiny):
     theirs = GPT2LMHeadModel(GPT2Config(bos_token_id=None, eos_token_id=None, **small)).eval()
     int8 = quantize_model(gpt_from_gpt2(theirs), QuantizationConfig(to="int8"))
     prompt = torch.randint(97 if tiny else 50_257, (8 if tiny else 128,)).tolist()
-    found = {"transformers float32": Theirs(theirs, torch.float32), "groundup int8": Ours(prepare_for_inference(int8))}
+    found = {"transformers float32": Theirs(theirs, torch.float32), "groundup int8": prepared(int8)}
     return found, {"groundup int8": bytes_read(int8)}, prompt
 
 

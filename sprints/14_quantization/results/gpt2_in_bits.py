@@ -33,7 +33,6 @@ GPT2 = GPTConfig(vocab_size=50_257, context_length=256)  # 124M parameters, with
 INT8, INT4 = QuantizationConfig(to="int8"), QuantizationConfig(to="int4")
 OURS = {
     "int8": INT8,
-    "int8, dynamic": replace(INT8, activations="dynamic"),
     "int4, round": INT4,
     "int4, hqq": replace(INT4, method="hqq"),
     "int4, gptq": replace(INT4, method="gptq", calibration_tokens=8_192),
