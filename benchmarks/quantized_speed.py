@@ -27,7 +27,7 @@ from groundup.quantization.convert import quantize_model, quantized_layers
 from groundup.weights.gguf_packed import load_gguf_packed
 from groundup.weights.installed import installed_smollm2
 
-ROUNDS = 5
+ROUNDS = 3
 THREADS = (1, 2)
 ARRAY = 256_000_000
 """Bytes that are summed to measure the bandwidth: several times what a processor's cache holds."""
