@@ -32,7 +32,7 @@ def parrot(monkeypatch: pytest.MonkeyPatch) -> None:
     tokenizer = ByteBPE([], special_tokens=["<|endoftext|>"])
     config = GPTConfig(vocab_size=tokenizer.vocab_size, context_length=128, d_model=16, n_layers=1, n_heads=2)
 
-    def open_model(name: str) -> Pretrained:
+    def open_model(name: str, *, packed: bool = False) -> Pretrained:
         template = None if name == "base" else TEMPLATE
         return Pretrained(model=GPT(config).eval(), tokenizer=tokenizer, source=name, chat_template=template)
 

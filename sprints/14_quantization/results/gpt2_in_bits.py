@@ -35,7 +35,7 @@ OURS = {
     "int8": INT8,
     "int4, round": INT4,
     "int4, hqq": replace(INT4, method="hqq"),
-    "int4, gptq": replace(INT4, method="gptq", calibration_tokens=8_192),
+    "int4, gptq": replace(INT4, method="gptq", calibration_tokens=8_192, embeddings=False),
 }
 TORCH, TIMED = "torch.ao, dynamic int8", ("int8", "int4, round")
 TITLES = ("Megabytes", "Tokens drawn in a second", "KL(before ‖ after), nats a token")
@@ -81,14 +81,15 @@ def losses() -> dict[str, tuple[float, float]]:
 def main(out: Path = OUT) -> None:
     cost, lost = size_and_speed(), losses()
     print("                      GPT-2: MB   read/s   drawn/s   tales: loss rises by   KL, nats")
-    for name in dict.fromkeys([*cost, *lost]):  # methods give numbers of one form, so they cost the same
-        row = (*cost.get(name, cost["int4, round"]), *lost.get(name, (0.0, 0.0)))
-        print(f"{name:<22}" + "{:>9.1f}{:>9.0f}{:>10.1f}{:>23.5f}{:>11.6f}".format(*row))
+    for name in dict.fromkeys([*cost, *lost]):
+        left = "{:>9.1f}{:>9.0f}{:>10.1f}".format(*cost[name]) if name in cost else " " * 28
+        print(f"{name:<22}{left}" + ("{:>23.5f}{:>11.6f}".format(*lost[name]) if name in lost else ""))
 
     plt.style.use(Path(__file__).parents[2] / "groundup.mplstyle")
     figure, panels = plt.subplots(1, 3, figsize=(13, 4.2))
     for panel, rows, place, title in zip(panels, (cost, cost, lost), (0, 2, 1), TITLES, strict=True):
         panel.barh(list(rows), [row[place] for row in rows.values()])
+        panel.locator_params(axis="x", nbins=4)
         panel.set(title=title, ylim=(len(rows) - 0.5, -0.5))
     out.mkdir(parents=True, exist_ok=True)
     figure.savefig(path := out / "gpt2_in_bits.png")

@@ -52,8 +52,9 @@ def command(arguments: list[str]) -> int:
     from groundup.resolve import open_model
     from groundup.training.devices import choose_device
 
-    found = open_model(chosen.model)
-    model = found.model.to(choose_device())
+    device = choose_device()
+    found = open_model(chosen.model, packed=chosen.precision != "float32" and device.type == "cpu")
+    model = found.model.to(device)
     precision = suggest_precision(model) if chosen.precision == "auto" else chosen.precision
     prepared = replace(found, model=prepare_for_inference(model, precision))
     session = Session(prepared, chosen.config, system=chosen.system)

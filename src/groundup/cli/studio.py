@@ -32,13 +32,16 @@ class Studio:
 def command(arguments: list[str]) -> int:
     """Parse, serve, and wait for Ctrl-C."""
     chosen = parse(Studio, arguments, program="groundup studio")
+    from functools import partial
+
     from groundup.available import known_models
     from groundup.resolve import find_model, open_model
     from groundup.serving import Writer, serve
 
     if chosen.model:
         find_model(chosen.model)
-    with serve(lambda: known_models(chosen.runs), Writer(open_model), model=chosen.model, port=chosen.port) as address:
+    writer = Writer(partial(open_model, packed=True))
+    with serve(lambda: known_models(chosen.runs), writer, model=chosen.model, port=chosen.port) as address:
         print(f"the studio is at {address}     Ctrl-C ends it", flush=True)
         if chosen.open_browser:
             import webbrowser

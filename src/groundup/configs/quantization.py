@@ -46,7 +46,7 @@ class QuantizationConfig:
     percentile: float = 99.99
     """Percentile observer only: the share of numbers within the range."""
     embeddings: bool = True
-    """Also quantize the token embedding and the output matrix."""
+    """Also quantize the token embedding and the output matrix; in 8 bits, but for int4 with gptq, which fits them."""
     skip: tuple[str, ...] = ()
     """Layers that stay as they are, by a part of their name: blocks.0, feed_forward.down."""
     calibration_tokens: int = 16_384

@@ -1,6 +1,7 @@
 """Models whose matrices are swapped for quantized ones, in place, and back."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import cast
 
 import torch
@@ -65,8 +66,19 @@ def quantize_model(
                 if isinstance(layer, TokenEmbedding):
                     model.set_submodule(name, quantize_table(layer, config))
                 else:
-                    model.set_submodule(name, quantize_layer(cast("nn.Linear", layer), config))
+                    how = in_8_bits(config) if name == "output" else config
+                    model.set_submodule(name, quantize_layer(cast("nn.Linear", layer), how))
     return model.train(was_training)
+
+
+def in_8_bits(config: QuantizationConfig) -> QuantizationConfig:
+    """Return how layers are quantized that int4 alone would harm most: those that decide between tokens.
+
+    Example:
+        >>> in_8_bits(QuantizationConfig(to="int4", method="hqq")).to
+        'int8'
+    """
+    return config if config.to == "int8" else replace(config, to="int8", method="round", activation_aware=False)
 
 
 def quantized_layers(model: nn.Module) -> dict[str, QuantizedLayer]:
