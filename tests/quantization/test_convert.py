@@ -13,10 +13,11 @@ from groundup.errors import InputError
 from groundup.finetuning.lora import apply_lora, merge_and_remove
 from groundup.finetuning.prompt_tuning import SoftPrompt
 from groundup.models.gpt import GPT
-from groundup.quantization.convert import dequantize_model, in_8_bits, quantize_model, quantized_layers
+from groundup.quantization.convert import dequantize_model, quantize_model, quantized_layers
 from groundup.quantization.hqq import hqq
 from groundup.quantization.int4 import quantize_int4
 from groundup.quantization.int8 import quantize_int8
+from groundup.quantization.one_layer import in_8_bits
 
 GPT2 = GPTConfig(vocab_size=40, context_length=16, d_model=64, n_layers=2, n_heads=4)
 LLAMA = replace(GPT2, n_kv_heads=2, d_ff=96, position="rotary", norm="rms", activation="swiglu", bias=False)
@@ -200,3 +201,10 @@ def test_rows_that_are_no_groups_have_one_scale_unless_groups_are_asked_for():
         quantize_model(model(narrow), QuantizationConfig(to="int8", granularity="group"))
     with pytest.raises(InputError, match="must be channel or tensor to be affine, found group"):
         QuantizationConfig(to="int8", granularity="group", symmetric=False)
+
+
+def test_skip_of_a_layer_by_its_whole_name_means_it_alone():
+    found = model(replace(GPT2, tie_embeddings=False))
+    layers = quantized_layers(quantize_model(found, QuantizationConfig(skip=("output",))))
+    assert "output" not in layers
+    assert "blocks.0.attention.output" in layers

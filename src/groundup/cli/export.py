@@ -35,7 +35,7 @@ def command(arguments: list[str]) -> int:
         raise InputError(f"expected --type with --to gguf, found it with --to {chosen.to}: leave it out")
     from groundup.resolve import open_model
 
-    found = open_model(chosen.model)
+    found = open_model(chosen.model, packed=chosen.to == "gguf")
     _WRITERS[chosen.to](found, chosen)
     return 0
 

@@ -15,7 +15,7 @@ from groundup.configs.quantization import QuantizationConfig
 from groundup.errors import InputError
 from groundup.models.gpt import GPT
 from groundup.quantization.inputs_seen import InputsSeen
-from groundup.quantization.one_layer import aware_scale, quantize_layer, quantize_table
+from groundup.quantization.one_layer import aware_scale, in_8_bits, quantize_layer, quantize_table
 
 LONGEST_WINDOW = 512
 """Tokens: a model of a long context is read in pieces, of which more differ than of a few long ones."""
@@ -53,7 +53,7 @@ def calibrate(
             states[place] = through(x)
         report(f"block {i + 1} of {len(model.blocks)}")
     if "output" in names:
-        _fit(model, ["output"], config, lambda x: model.project(model.final_norm(x)), states)
+        _fit(model, ["output"], in_8_bits(config), lambda x: model.project(model.final_norm(x)), states)
     if "token_embedding" in names:  # last, for as the output matrix it meets what the blocks give
         seen = None
         if model.output is None:

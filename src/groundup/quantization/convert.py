@@ -1,7 +1,6 @@
 """Models whose matrices are swapped for quantized ones, in place, and back."""
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Container
 from typing import cast
 
 import torch
@@ -15,7 +14,7 @@ from groundup.quantization.calibration import calibrate, calibration_windows
 from groundup.quantization.embedding import QuantizedEmbedding
 from groundup.quantization.int4_linear import Int4Linear
 from groundup.quantization.int8_linear import Int8Linear
-from groundup.quantization.one_layer import GROUP, quantize_layer, quantize_table
+from groundup.quantization.one_layer import GROUP, in_8_bits, quantize_layer, quantize_table
 
 QuantizedLayer = Int8Linear | Int4Linear | QuantizedEmbedding
 """What stands in the place of a layer: it has `kept`, `dequantized()`, `n_quantized`, `n_bytes`, and buffers alone."""
@@ -71,16 +70,6 @@ def quantize_model(
     return model.train(was_training)
 
 
-def in_8_bits(config: QuantizationConfig) -> QuantizationConfig:
-    """Return how layers are quantized that int4 alone would harm most: those that decide between tokens.
-
-    Example:
-        >>> in_8_bits(QuantizationConfig(to="int4", method="hqq")).to
-        'int8'
-    """
-    return config if config.to == "int8" else replace(config, to="int8", method="round", activation_aware=False)
-
-
 def quantized_layers(model: nn.Module) -> dict[str, QuantizedLayer]:
     """Return the quantized layers of `model` by name.
 
@@ -130,10 +119,10 @@ def _chosen(model: GPT, config: QuantizationConfig) -> list[str]:
     else:
         found.pop("output", None)
     for part in config.skip:
-        if not any(_is_part(part, name) for name in found):
+        if not any(_is_part(part, name, found) for name in found):
             known = ", ".join(dict.fromkeys(name.rpartition(".")[2] for name in found))
             raise InputError(f"expected skip to name layers by blocks.N, {known}, or in full, found {part!r}")
-    chosen = [name for name in found if not any(_is_part(part, name) for part in config.skip)]
+    chosen = [name for name in found if not any(_is_part(part, name, found) for part in config.skip)]
     if not chosen:
         raise InputError("expected layers to quantize, found none that skip leaves: skip fewer")
     for name in chosen:
@@ -141,7 +130,9 @@ def _chosen(model: GPT, config: QuantizationConfig) -> list[str]:
     return chosen
 
 
-def _is_part(part: str, name: str) -> bool:
+def _is_part(part: str, name: str, names: Container[str]) -> bool:
+    if part in names:  # output, where it is a layer, is not each block's attention.output
+        return name == part
     return f".{part}." in f".{name}."  # blocks.1 is no part of blocks.10
 
 

@@ -75,17 +75,18 @@ class DecodeStep:
         if x.shape[:2] != (1, 1) or x.dtype != torch.float32 or not is_plain:
             return None
         cache.check_room(1)
-        held, n = cache.longest, torch.get_num_threads()
+        held = cache.longest
         x = x.clone() if self._position is None else self._position(x, held)  # the step overwrites it
         out = torch.empty(x.shape)
         cos, sin = (np.zeros(0, np.float32),) * 2 if self._turns is None else (table[held] for table in self._turns)
         keys, values = (part.numpy()[:, 0] for part in (cache.keys, cache.values))
         with self._lock:
+            n = torch.get_num_threads()  # once: the rooms are for so many
             if len(self._rooms.vectors) < n or self._rooms.scores.shape[1] < cache.capacity:
                 self._rooms = _rooms(n, self._longest, cache.capacity)
             token = Token(x.detach().view(-1).numpy(), keys, values, held, cos, sin, out.view(-1).numpy())
             model, rooms = self._model, self._rooms
-            work(lambda thread, n, counter: step(thread, n, counter, model, token, rooms))
+            work(lambda thread, n, counter: step(thread, n, counter, model, token, rooms), n=n)
         return out
 
 

@@ -167,7 +167,7 @@ class CompiledProduct:
             for i in range(len(inputs)):
                 product(row, *share_of(n_rows, thread, n), inputs[i], outputs[i], room, whole)
 
-        work(share, alone=n_rows * width * len(x) < WORTH_A_TEAM)
+        work(share, n=1 if n_rows * width * len(x) < WORTH_A_TEAM else None)
         return out
 
     def _all_rows(self, x: Tensor) -> Tensor:
@@ -192,7 +192,7 @@ class CompiledProduct:
                 first, last = share_of(len(place), thread, n)
                 widen(row, begin + first, begin + last, place[first:last])
 
-            work(share, alone=wide.numel() < WORTH_A_TEAM // 10)
+            work(share, n=1 if wide.numel() < WORTH_A_TEAM // 10 else None)
             pieces.append(F.linear(x, wide, None if bias is None else bias[begin:end]))
         return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=-1)
 

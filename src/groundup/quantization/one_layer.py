@@ -1,6 +1,7 @@
 """One layer of a model to its quantized form, by the method that a config names."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -67,6 +68,18 @@ def aware_scale(layers: Sequence[nn.Linear], config: QuantizationConfig, seen: I
     weight = torch.cat([layer.weight.detach() for layer in layers])
     size, fit = config.group_size, _fit(config)
     return activation_aware_scale(weight, seen.hessian, seen.mean_magnitude, group_size=size, fit=fit)
+
+
+def in_8_bits(config: QuantizationConfig) -> QuantizationConfig:
+    """Return how layers are quantized that int4 alone would harm most: those that decide between tokens.
+
+    Example:
+        >>> in_8_bits(QuantizationConfig(to="int4", method="hqq")).to
+        'int8'
+    """
+    if config.to == "int8" or config.method == "gptq":
+        return config
+    return replace(config, to="int8", method="round", activation_aware=False)
 
 
 def quantize_table(

@@ -6,18 +6,21 @@ their OpenMP ends a program that forks.
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from threading import Lock
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from groundup.quantization.compiler import cgutils, compiled, intrinsic, ir, types
 
 SPINS = 2_000
 """Looks at the counter, some microseconds, before the processor is offered to others at each look."""
+BEYOND = 1 << 62
+"""More than any goal: with it in the counter nobody waits."""
 
 
 def _atomic(kind: str) -> Any:  # noqa: ANN401 - numba's own
@@ -74,10 +77,11 @@ def share_of(n_rows: int, thread: int, n: int) -> tuple[int, int]:
     return thread * n_rows // n, (thread + 1) * n_rows // n
 
 
-def work(share: Callable[[int, int, int], object], *, alone: bool = False) -> None:
-    """Call share(thread, n, counter) on as many threads as torch is told to use, or on this one alone.
+def work(share: Callable[[int, int, int], object], *, n: int | None = None) -> None:
+    """Call share(thread, n, counter) on n threads, this one among them; None: on as many as torch is told to use.
 
-    `counter` is the address of a number for `wait`. Pieces of work that come at once are done one after the other.
+    `counter` is the address of a number for `wait`. Pieces of work that come at once are done one after the other. What
+    stops this thread (Ctrl-C) lets the others through all their waits: what they write is then nobody's.
 
     Example:
         >>> done = []
@@ -85,18 +89,29 @@ def work(share: Callable[[int, int, int], object], *, alone: bool = False) -> No
         >>> sorted(done) == list(range(torch.get_num_threads()))
         True
     """
-    n = 1 if alone else torch.get_num_threads()
+    n = torch.get_num_threads() if n is None else n
     counter = np.zeros(1, np.int64)
-    place = counter.ctypes.data
     if n == 1:
-        share(0, 1, place)
+        _take(share, 0, 1, counter)
         return
     lock, pool = _crew(os.getpid(), n)
     with lock:  # two pieces at once would wait for each other's threads
-        others = [pool.submit(share, thread, n, place) for thread in range(1, n)]
-        share(0, n, place)
-        for other in others:
-            other.result()
+        others: list[Future[None]] = []
+        try:
+            for thread in range(1, n):
+                others.append(pool.submit(_take, share, thread, n, counter))
+            _take(share, 0, n, counter)
+        except BaseException:
+            counter[0] = BEYOND
+            raise
+        finally:
+            for other in others:
+                other.result()
+
+
+def _take(share: Callable[[int, int, int], object], thread: int, n: int, counter: npt.NDArray[np.int64]) -> None:
+    """Do one share; whoever is at it keeps the counter's memory."""
+    share(thread, n, counter.ctypes.data)
 
 
 @cache

@@ -27,7 +27,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
         >>> (folder / "a.json").read_text()
         '[1]'
     """
-    folder = Path(folder)
+    folder = Path(folder).absolute()  # "." has no name to write beside
     partial = folder.with_name(f".{folder.name}.unfinished")
     try:
         refuse_in_use(folder)
