@@ -59,3 +59,9 @@ def test_of_one_layer_that_costs_too_much_all_is_left():
 def test_costs_of_nothing_do_not_stop_it():
     found = choose_layers(costs_of([0.0] * 9), lambda left: 1.0 - len(left) / 9, most=0.5)
     assert len(found.names) == 5
+
+
+def test_where_all_have_to_be_left_what_that_loses_is_measured():
+    found = choose_layers(costs_of([0.3, 0.2, 0.1]), lambda left: 0.05 * (4 - len(left)), most=0.01)
+    assert len(found.names) == 3
+    assert found.increase == pytest.approx(0.05)

@@ -63,4 +63,6 @@ def choose_layers(costs: Sequence[Sensitivity], increase: Callable[[tuple[str, .
         enough = last
         if tried[last] >= NEAR_ENOUGH * most:
             break
-    return Choice(names=names[:enough], increase=tried.get(enough, 0.0), tried=tried)
+    if enough not in tried:  # all of them: not nothing, where they are left in 8 bits
+        tried[enough] = increase(names)
+    return Choice(names=names[:enough], increase=tried[enough], tried=tried)

@@ -130,7 +130,9 @@ def _watching(model: GPT, names: Sequence[str], config: QuantizationConfig) -> I
             if same is x:
                 seen[name] = seen[first]
                 return
-        seen.setdefault(name, InputsSeen(x.shape[-1], config, x.device)).see(x)
+        if name not in seen:
+            seen[name] = InputsSeen(x.shape[-1], config, x.device)
+        seen[name].see(x)
         last.clear()
         last[name] = x
 
