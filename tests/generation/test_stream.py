@@ -60,7 +60,7 @@ class Reciter(torch.nn.Module):
         super().__init__()
         self.config = GPTConfig(vocab_size=300, context_length=len(ids) + n_prompt + 1)
         self.context_length = self.config.context_length
-        self.token_embedding = torch.nn.Embedding(300, 1)
+        self.vocab_size, self.device = 300, torch.device("cpu")
         self.ids, self.n_prompt = ids, n_prompt
 
     def hidden_states(self, tokens: torch.Tensor, *, only: torch.Tensor, cache: None = None) -> torch.Tensor:

@@ -3,7 +3,7 @@
 import pytest
 
 from groundup.quantization.kernels import has_kernels
-from groundup.quantization.team import wait, work
+from groundup.quantization.team import all_here, work
 
 needs_numba = pytest.mark.skipif(not has_kernels(), reason="numba is not installed")
 
@@ -14,9 +14,9 @@ def test_nobody_goes_on_before_all_are_there():
 
     def share(thread: int, n: int, counter: int) -> None:
         seen.append("before")
-        goal = wait(counter, n, n)
+        goal = all_here(counter, n, n)
         seen.append("between")
-        wait(counter, goal, n)
+        all_here(counter, goal, n)
         seen.append("after")
 
     work(share, n=3)
@@ -29,8 +29,8 @@ def test_a_calling_thread_that_is_stopped_leaves_none_waiting(stopped: type[Base
     def share(thread: int, n: int, counter: int) -> None:
         if thread == 0:
             raise stopped
-        wait(counter, n, n)
+        all_here(counter, n, n)
 
     with pytest.raises(stopped):
         work(share, n=3)
-    work(lambda thread, n, counter: wait(counter, n, n), n=3)  # and the crew works on
+    work(lambda thread, n, counter: all_here(counter, n, n), n=3)  # and the crew works on

@@ -13,7 +13,7 @@ import numpy as np
 
 from groundup.quantization.compiler import compiled
 from groundup.quantization.row_products import product
-from groundup.quantization.team import wait
+from groundup.quantization.team import all_here
 from groundup.quantization.vectors import SILU, attend, bend, normalize, rotate
 
 
@@ -132,8 +132,8 @@ def attend_heads(layer: int, thread: int, n: int, model: Any, token: Any, rooms:
 
 
 @compiled()
-def step(thread: int, n: int, counter: int, model: Any, token: Any, rooms: Any) -> None:  # noqa: ANN401
-    """Do one thread's part, of `n`, of: out = final norm of x after all blocks. `counter`: address of 0, for `wait`."""
+def read_token(thread: int, n: int, counter: int, model: Any, token: Any, rooms: Any) -> None:  # noqa: ANN401
+    """Do one thread's part, of `n`, of: out = final norm of x after all blocks. `counter`: for `all_here`."""
     sizes, epsilon, x, goal = model.sizes, model.epsilon, token.x, n
     D, F, centred = sizes[WIDTH], sizes[INNER], sizes[CENTRED]
     H, G = sizes[HEADS] * sizes[HEAD_WIDTH], sizes[KV_HEADS] * sizes[HEAD_WIDTH]  # widths of all queries, of all keys
@@ -150,20 +150,20 @@ def step(thread: int, n: int, counter: int, model: Any, token: Any, rooms: Any) 
         product(m[QUERY], first_query, last_query, normed, heads, room, p)
         product(m[KEY], first_key, last_key, normed, heads[H:], room, p)
         product(m[VALUE], first_key, last_key, normed, heads[H + G :], room, p)
-        goal = wait(counter, goal, n)
+        goal = all_here(counter, goal, n)
         attend_heads(layer, thread, n, model, token, rooms)
-        goal = wait(counter, goal, n)
+        goal = all_here(counter, goal, n)
         product(m[OUTPUT], first, last, gathered, added, room, p)
         x[first:last] += added[first:last]
-        goal = wait(counter, goal, n)
+        goal = all_here(counter, goal, n)
         normalize(x, norms[1, 0], norms[1, 1], normed, centred, epsilon)
         product(m[UP], first_inner, last_inner, normed, inner, room, p)
         if sizes[ACTIVATION] == SILU:
             product(m[GATE], first_inner, last_inner, normed, gate, room, p)
         bend(inner[first_inner:last_inner], gate[first_inner:last_inner], sizes[ACTIVATION])
-        goal = wait(counter, goal, n)
+        goal = all_here(counter, goal, n)
         product(m[DOWN], first, last, inner, added, room, p)
         x[first:last] += added[first:last]
-        goal = wait(counter, goal, n)
+        goal = all_here(counter, goal, n)
     if thread == 0:
         normalize(x, model.final_norm[0], model.final_norm[1], token.out, centred, epsilon)

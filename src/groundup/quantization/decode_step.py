@@ -68,7 +68,7 @@ class DecodeStep:
         Raises:
             ValueError: if the cache has no room.
         """
-        from groundup.quantization.compiled_step import Token, step
+        from groundup.quantization.compiled_step import Token, read_token
         from groundup.quantization.team import work
 
         is_plain = isinstance(cache, KVCache) and cache.keys.dtype == torch.float32
@@ -86,7 +86,7 @@ class DecodeStep:
                 self._rooms = _rooms(n, self._longest, cache.capacity)
             token = Token(x.detach().view(-1).numpy(), keys, values, held, cos, sin, out.view(-1).numpy())
             model, rooms = self._model, self._rooms
-            work(lambda thread, n, counter: step(thread, n, counter, model, token, rooms), n=n)
+            work(lambda thread, n, counter: read_token(thread, n, counter, model, token, rooms), n=n)
         return out
 
 

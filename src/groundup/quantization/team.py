@@ -56,7 +56,7 @@ def _yield(typing: Any) -> Any:  # noqa: ANN401
 
 
 @compiled()
-def wait(counter: int, goal: int, n: int) -> int:
+def all_here(counter: int, goal: int, n: int) -> int:
     """Say that this thread is here, and return the next goal when all `n` are: `goal` counts those of all waits."""
     _add_one(counter)
     looks = 0
@@ -80,7 +80,7 @@ def share_of(n_rows: int, thread: int, n: int) -> tuple[int, int]:
 def work(share: Callable[[int, int, int], object], *, n: int | None = None) -> None:
     """Call share(thread, n, counter) on n threads, this one among them; None: on as many as torch is told to use.
 
-    `counter` is the address of a number for `wait`. Pieces of work that come at once are done one after the other. What
+    `counter` is the address of a number for `all_here`. Pieces of work that come at once are done in turn. What
     stops this thread (Ctrl-C) lets the others through all their waits: what they write is then nobody's.
 
     Example:
