@@ -64,7 +64,7 @@ class Int4:
 def between_ends(groups: Tensor) -> tuple[Tensor, Tensor]:
     """Return the scale and minimum whose 15 steps lie between the ends of each group: [..., group] -> 2 of [...].
 
-    The scale is taken from the minimum as float16 keeps it, so that rounding that moves one end alone. No number is then
+    The scale is taken from the minimum as float16 keeps it, so that rounding that moves one end alone. No number is
     farther from its step than half of one, and what rounding of the minimum, and of the scale 15 steps on, moved.
     """
     low, high = groups.aminmax(dim=-1)
