@@ -51,8 +51,8 @@ def run(tiny):
     found = load_gguf(path)
     ids = np.array(found.tokenizer.encode("".join(find_corpus("shakespeare").text())))
     seen, unseen = torch.from_numpy(ids[: int(len(ids) * 0.9)]), ids[int(len(ids) * 0.9) :]
-    unseen = unseen[: 65 if tiny else N_TOKENS + 1]  # two windows or more: an interval needs them
-    reading = {"context_length": 32 if tiny else CONTEXT, "byte_lengths": byte_lengths_of(found.tokenizer)}
+    unseen = unseen[: 65 if tiny else N_TOKENS + 1]  # an interval needs some windows
+    reading = {"context_length": 8 if tiny else CONTEXT, "byte_lengths": byte_lengths_of(found.tokenizer)}
     rows = []
     for ways, model in ((FILE, found.model), (MOVED, moved(found.model))):
         for name, way in list(ways.items())[: 1 if tiny else None]:
