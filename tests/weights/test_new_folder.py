@@ -1,5 +1,6 @@
 """A folder is there whole or not at all."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -40,11 +41,30 @@ def test_whatever_goes_wrong_leaves_nothing(tmp_path: Path, error: BaseException
         assert "No space left on device; make room or name another place" in str(caught.value)
 
 
-def test_what_a_killed_process_left_is_in_nobodys_way(tmp_path: Path):
-    (tmp_path / ".model.unfinished").mkdir()
-    (tmp_path / ".model.unfinished" / "old.txt").touch()
+@pytest.mark.parametrize("process", [os.getpid(), 0])
+def test_what_a_killed_process_left_is_in_nobodys_way(tmp_path: Path, process: int):
+    (tmp_path / f".model.{process}.unfinished").mkdir()
+    (tmp_path / f".model.{process}.unfinished" / "old.txt").touch()
     write(tmp_path / "model", "1")
     assert [path.name for path in (tmp_path / "model").iterdir()] == ["a.txt"]
+
+
+def test_of_two_processes_that_write_at_once_the_first_to_end_has_the_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    folder = tmp_path / "model"
+
+    def write_while_another_does() -> None:
+        with new_folder(folder) as ours:
+            (ours / "a.txt").write_text("ours")
+            monkeypatch.setattr(os, "getpid", lambda: 1)
+            write(folder, "theirs")
+            assert (ours / "a.txt").read_text() == "ours"
+
+    with pytest.raises(InputError, match="in use: name another"):
+        write_while_another_does()
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    assert (folder / "a.txt").read_text() == "theirs"
 
 
 def test_a_folder_in_use_is_refused_and_left_alone(tmp_path: Path):

@@ -22,6 +22,7 @@ from groundup.quantization.int8 import quantize_int8
 from groundup.tokenization import CharacterTokenizer
 from groundup.weights import onnx_export
 from groundup.weights.onnx_export import largest_onnx_difference, save_onnx
+from groundup.weights.onnx_graph import Graph
 from groundup.weights.pretrained import Pretrained
 
 SIZES: dict[str, Any] = {"vocab_size": 50, "context_length": 16, "d_model": 32, "n_layers": 2, "n_heads": 4}
@@ -125,6 +126,33 @@ def test_what_is_there_stays(tmp_path: Path):
             save_onnx(found(CONFIGS["gpt2"]), tmp_path / "x.onnx")
         assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
         (tmp_path / name).unlink()
+
+
+def test_of_two_processes_that_write_at_once_the_first_to_end_has_the_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    ours, write = found(CONFIGS["gpt2"]), onnx_export._write
+
+    def write_after_another(*how: Any) -> None:
+        monkeypatch.setattr(onnx_export, "_write", write)
+        with monkeypatch.context() as another:
+            another.setattr("os.getpid", lambda: 1)
+            save_onnx(found(CONFIGS["llama"]), tmp_path / "x.onnx")
+        write(*how)
+
+    monkeypatch.setattr(onnx_export, "_write", write_after_another)
+    with pytest.raises(InputError, match=r"found .*x\.onnx in use"):
+        save_onnx(ours, tmp_path / "x.onnx")
+    assert [path.name for path in tmp_path.iterdir()] == ["x.onnx"]
+    assert largest_onnx_difference(found(CONFIGS["llama"]).model, tmp_path / "x.onnx") < 1e-4  # as above
+
+
+@pytest.mark.parametrize("other", [0.1234567, 1e-5 * (1 + 1e-9), float("inf")])
+def test_constants_that_differ_in_any_digit_are_two(other: float):
+    graph = Graph()
+    names = [graph.real(value) for value in (0.12345671, 1e-5, other, 1e-5)]
+    assert len(set(names)) == 3
+    assert graph.tensors[names[2]] == torch.tensor(other)
 
 
 def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -1,6 +1,7 @@
 """An adapter as a folder that `peft` reads, too: adapter_config.json, adapter_model.safetensors, groundup.json."""
 
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ def write_adapter(
         AdapterFolder(config={'r': 8}, tensors={'A': tensor([1., 1.])}, ours={'base': 'smollm2'})
     """
     folder = Path(folder)
-    partial = folder.with_name(f".{folder.name}.unfinished")
+    partial = folder.with_name(f".{folder.name}.{os.getpid()}.unfinished")
     numbers = {name: tensor.detach().float().cpu().contiguous().numpy() for name, tensor in tensors.items()}
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):

@@ -1,5 +1,6 @@
 """A folder that is there whole or not at all: written beside its place, then renamed."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from groundup.errors import InputError
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
     """Give a folder to write a model into, which becomes `folder` at the end, and vanishes if anything goes wrong.
+
+    Its name holds the number of this process: of two that write to one place at once, the first to end has it.
 
     Raises:
         InputError: `folder` is in use, a full disk, or a place that cannot be written.
@@ -28,12 +31,13 @@ def new_folder(folder: Path) -> Iterator[Path]:
         '[1]'
     """
     folder = Path(folder).absolute()  # "." has no name to write beside
-    partial = folder.with_name(f".{folder.name}.unfinished")
+    partial = folder.with_name(f".{folder.name}.{os.getpid()}.unfinished")
     try:
         refuse_in_use(folder)
-        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed and had the same number
         partial.mkdir(parents=True)
         yield partial
+        refuse_in_use(folder)  # another process may have been faster
         partial.rename(folder)
     except (OSError, SafetensorError) as error:
         found = " ".join(str(getattr(error, "strerror", None) or error).split())

@@ -38,7 +38,7 @@ def save_onnx(found: Pretrained, path: Path) -> None:
     """
     path = Path(path)
     beside = path.with_name(f"{path.name}.data")
-    partial = path.with_name(f".{path.name}.unfinished")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
     _refuse_others(found.model)
     graph = gpt_graph(found.model)
     about = {"context_length": found.model.context_length, "vocab_size": found.model.vocab_size}
@@ -46,12 +46,11 @@ def save_onnx(found: Pretrained, path: Path) -> None:
     if found.licence is not None:
         described["license"] = found.licence
     try:
-        for taken in (path, beside):
-            if taken.exists():
-                raise InputError(f"expected a new file to write to, found {taken} in use: name another")
+        _refuse_in_use(path, beside)
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         _write(graph, partial / path.name, described)
+        _refuse_in_use(path, beside)  # another process may have been faster
         for file in sorted(partial.iterdir(), reverse=True):  # NAME.onnx.data first: then NAME.onnx may name it
             file.rename(path.with_name(file.name))
     except OSError as error:
@@ -78,6 +77,12 @@ def largest_onnx_difference(model: GPT, path: Path) -> float | None:
     (logits,) = session.run(["logits"], {"tokens": tokens.numpy()})
     with torch.inference_mode():
         return float((model(tokens) - torch.from_numpy(logits)).abs().max())
+
+
+def _refuse_in_use(*paths: Path) -> None:
+    for path in paths:
+        if path.exists():
+            raise InputError(f"expected a new file to write to, found {path} in use: name another")
 
 
 def _refuse_others(model: GPT) -> None:

@@ -57,7 +57,7 @@ class Graph:
 
     def real(self, value: float) -> str:
         """Return the name of a number, float32 []."""
-        name = f"number_{value:g}"
+        name = f"number_{value!r}"  # every digit: of two numbers that differ, neither stands for the other
         self.tensors.setdefault(name, torch.tensor(value))
         return name
 
