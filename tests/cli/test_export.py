@@ -59,6 +59,7 @@ def with_bytes(tmp_path: Path) -> Path:
     ("options", "kind", "least", "most"),
     [
         (["--type", "f32"], "f32", 0.0, 0.0),
+        (["--type", "auto"], "f16", 1e-9, 1e-3),
         ([], "f16", 1e-9, 1e-3),  # half of a step of float16, 2^-12 of a weight, over sums of 32
         (["--type", "q4_0"], "q4_0", 1e-5, 1.0),
     ],
@@ -73,6 +74,14 @@ def test_gguf_is_read_back(
     assert least <= float(said.split("largest difference of a logit ")[1].split()[0]) <= most
     assert f"next: llama-cli --model {out}" in said
     assert f"groundup generate {out} PROMPT" in said
+
+
+def test_the_help_says_the_default_in_words(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        command(["--help"])
+    said = capsys.readouterr().out
+    assert "(default: auto)" in said
+    assert "None" not in said
 
 
 def test_onnx_is_run(source: Path, capsys: pytest.CaptureFixture[str]):

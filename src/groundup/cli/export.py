@@ -24,14 +24,14 @@ class Export:
     to: Literal["hf", "gguf", "onnx"] = "hf"
     """Format. hf: Hugging Face (config.json, model.safetensors, tokenizer.json). gguf: llama.cpp, with tokenizer and
     chat template. onnx: tokens to logits, without tokenizer."""
-    type: Literal["f32", "f16", "q8_0", "q4_0", "q4_1"] | None = None
-    """gguf only: how the matrices are stored. Default: as the model keeps them, f16 if it keeps floats."""
+    type: Literal["auto", "f32", "f16", "q8_0", "q4_0", "q4_1"] = "auto"
+    """gguf only: how the matrices are stored. auto: as the model keeps them, f16 if it keeps floats."""
 
 
 def command(arguments: list[str]) -> int:
     """Parse, load, write, read back, and print the largest difference."""
     chosen = parse(Export, arguments, program="groundup export")
-    if chosen.type is not None and chosen.to != "gguf":
+    if chosen.type != "auto" and chosen.to != "gguf":
         raise InputError(f"expected --type with --to gguf, found it with --to {chosen.to}: leave it out")
     from groundup.resolve import open_model
 
@@ -66,7 +66,7 @@ def _gguf(found: "Pretrained", chosen: Export) -> None:
     from groundup.weights.gguf_model import load_gguf
     from groundup.weights.huggingface_export import largest_logit_difference
 
-    kind = chosen.type or natural_type(found.model)
+    kind = natural_type(found.model) if chosen.type == "auto" else chosen.type
     save_gguf(found, chosen.out, type=kind)
     _say_what_was_written(found, chosen.out, f"{architecture_of(found.model.config)} in {kind}")
     _say_difference(largest_logit_difference(found.model, load_gguf(chosen.out).model))

@@ -62,6 +62,21 @@ class QuantizationConfig:
             raise InputError("QuantizationConfig.method and activation_aware are for int4: int8 is rounded")
         if self.to == "int4" and self.activations != "none":
             raise InputError(f"QuantizationConfig.activations must be none for int4, found {self.activations}")
+        if self.to == "int4" and not (self.granularity is None and self.symmetric):
+            raise InputError("QuantizationConfig.granularity and symmetric are for int8: int4 has them for each group")
+        if self.to == "int8" and self.group_size != 32:
+            raise InputError(
+                f"QuantizationConfig.group_size is for int4, found {self.group_size}: int8 has granularity"
+            )
+        if self.activations != "static" and self.observer != "minmax":
+            raise InputError(
+                f"QuantizationConfig.observer is for static activations, found {self.observer} with {self.activations}"
+            )
+        if self.observer != "percentile" and self.percentile != 99.99:
+            raise InputError(
+                f"QuantizationConfig.percentile is for the percentile observer, found {self.percentile} with "
+                f"{self.observer}"
+            )
         if self.granularity == "group" and not self.symmetric:
             raise InputError("QuantizationConfig.granularity must be channel or tensor to be affine, found group")
         between(self, "percentile", 50.0, 100.0)

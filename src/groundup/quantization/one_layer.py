@@ -79,7 +79,7 @@ def in_8_bits(config: QuantizationConfig) -> QuantizationConfig:
     """
     if config.to == "int8" or config.method == "gptq":
         return config
-    return replace(config, to="int8", method="round", activation_aware=False)
+    return replace(config, to="int8", method="round", activation_aware=False, group_size=32)
 
 
 def quantize_table(
