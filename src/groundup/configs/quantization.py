@@ -63,7 +63,9 @@ class QuantizationConfig:
         if self.to == "int4" and self.activations != "none":
             raise InputError(f"QuantizationConfig.activations must be none for int4, found {self.activations}")
         if self.to == "int4" and not (self.granularity is None and self.symmetric):
-            raise InputError("QuantizationConfig.granularity and symmetric are for int8: int4 has them for each group")
+            raise InputError(
+                "QuantizationConfig.granularity and symmetric are for int8: in int4 each group has scale and minimum"
+            )
         if self.to == "int8" and self.group_size != 32:
             raise InputError(
                 f"QuantizationConfig.group_size is for int4, found {self.group_size}: int8 has granularity"
