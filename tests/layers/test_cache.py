@@ -125,7 +125,7 @@ def test_resized_it_holds_the_same_and_more_fits(kind):
 @kinds
 def test_another_of_its_kind_is_empty(kind):
     cache = filled(kind, [4, 2])
-    other = cache.like(3, 5)
+    other = cache.like([0, 0, 0], 5)
     assert type(other) is kind
     assert other.lengths.tolist() == [0, 0, 0]
     assert other.n_bytes * 2 * 8 == cache.n_bytes * 3 * 5

@@ -59,7 +59,7 @@ def read_labelled(path: Path, *, text_column: str, label_column: str, suffix: st
         raise InputError(f"expected labelled texts in a {', '.join(SUFFIXES)} file, found {path}: give it its suffix")
     if text_column == label_column:
         raise InputError(f"expected texts and labels in two columns, found {text_column!r} for both: name another one")
-    content = _decoded(path)
+    content = decode_text(path, _bytes_of(path))
     if kind == ".jsonl":
         rows = _objects(path, content, text_column, label_column)
     else:
@@ -79,11 +79,27 @@ def read_labelled(path: Path, *, text_column: str, label_column: str, suffix: st
     return LabelledRows(texts=tuple(texts), labels=tuple(labels), n_empty=n_empty)
 
 
-def _decoded(path: Path) -> str:
+def _bytes_of(path: Path) -> bytes:
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise InputError(f"expected labelled texts that can be read, found {path}: {error.strerror or error}") from None
+
+
+def decode_text(path: Path, content: bytes) -> str:
+    r"""Return what a file holds as text; a byte order mark is left out.
+
+    Args:
+        path: where it came from, for messages.
+        content: UTF-8.
+
+    Raises:
+        InputError: bytes that are not UTF-8, with the line and what would convert them.
+
+    Example:
+        >>> decode_text(Path("mail.tsv"), b"\xef\xbb\xbfham")
+        'ham'
+    """
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise InputError(f"expected UTF-8 in {path}, found UTF-16: convert it, with iconv -f utf-16 -t utf-8")
     try:

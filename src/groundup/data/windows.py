@@ -75,6 +75,15 @@ class Windows:
         rows = self._rows(self._starts(step * batch_size, batch_size))  # [B, T + 1]
         return np.ascontiguousarray(rows[:, :-1]), np.ascontiguousarray(rows[:, 1:])
 
+    def positions(self, step: int, batch_size: int) -> npt.NDArray[np.int64]:
+        """Return where the inputs of batch `step` stand in the text: [B, T], each one before its target.
+
+        Example:
+            >>> Windows(np.arange(100), context_length=4, seed=0).positions(step=3, batch_size=2).tolist()
+            [[27, 28, 29, 30], [91, 92, 93, 94]]
+        """
+        return self._starts(step * batch_size, batch_size)[:, None] + np.arange(self.context_length)
+
     def steps_per_epoch(self, batch_size: int) -> int:
         """Return how many batches it takes until every window was dealt (the last one may begin the next epoch).
 

@@ -87,7 +87,7 @@ def prepare_for_inference(model: GPT, precision: Precision = "float32") -> GPT:
             fast.prefix = LearnedPrefix(fast.prefix(fast)).requires_grad_(False)
     make = _LAYERS[precision]
     head = fast.token_embedding if fast.output is None else fast.output
-    numbers, compiled = _numbers(head), _compiled(head)
+    numbers, compiled = _as_floats(head), _as_compiled(head)
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # FBGEMM packs a matrix on one thread
         rough = None if numbers is None else pool.submit(make, numbers[0], None, "none")
         for _ in pool.map(partial(_prepare_block, make=make), fast.blocks):
@@ -126,10 +126,26 @@ def suggest_precision(model: GPT) -> Precision:
     return "float16" if has_float16_packing() and _largest(model) <= FLOAT16_LARGEST else "float32"
 
 
+def advice(model: GPT) -> str | None:
+    """Return in a line what would let `model`, before it is prepared, draw faster on this machine; None: nothing known.
+
+    Example:
+        >>> from groundup.configs.model import GPTConfig
+        >>> advice(GPT(GPTConfig(vocab_size=10, context_length=8, d_model=16, n_layers=1, n_heads=2)))
+    """
+    if has_kernels() or model.device.type != "cpu" or not quantized_layers(model):
+        return None
+    return (
+        "numba is not installed: a model in few bits is drawn from a copy in floating point; "
+        "pip install 'groundup[fast]' draws it faster"
+    )
+
+
 def _largest(model: GPT) -> float:
-    """Return the largest size of a weight; NaN if one is."""
-    ends = torch.stack([end for parameter in model.parameters() for end in parameter.detach().aminmax()])
-    return ends.abs().max().item()
+    """Return the largest size that a weight may have, those in few bits at the ends of their steps; NaN if one is."""
+    ends = [end for parameter in model.parameters() for end in parameter.detach().aminmax()]
+    ends += [reach_of(layer).max() for layer in quantized_layers(model).values()]
+    return torch.stack([end.detach().float().cpu() for end in ends]).abs().max().item()
 
 
 def _prepare_block(block: nn.Module, make: _Make) -> None:
@@ -140,7 +156,7 @@ def _prepare_block(block: nn.Module, make: _Make) -> None:
     if isinstance(feed_forward, SwiGLU):
         _join(feed_forward, ("gate", "up"), make)
     is_fusable = feed_forward.activation is FUSED["gelu_tanh"]
-    if is_fusable and _numbers(feed_forward.get_submodule("up")) is not None:  # done by the product before it
+    if is_fusable and _as_floats(feed_forward.get_submodule("up")) is not None:  # done by the product before it
         _replace(feed_forward, "up", make, "gelu_tanh")
         feed_forward.activation = _identity
     for name in [name for name, part in feed_forward.named_children() if isinstance(part, nn.Linear | QuantizedLayer)]:
@@ -149,7 +165,7 @@ def _prepare_block(block: nn.Module, make: _Make) -> None:
 
 def _join(layer: MultiHeadAttention | SwiGLU, names: Sequence[str], make: _Make) -> None:
     """Make one product of several, or, where one of them is to stay in its bits, replace each alone."""
-    parts = [_numbers(layer.get_submodule(name)) for name in names]
+    parts = [_as_floats(layer.get_submodule(name)) for name in names]
     found = [part for part in parts if part is not None]
     if len(found) < len(parts):
         for name in names:
@@ -163,14 +179,14 @@ def _join(layer: MultiHeadAttention | SwiGLU, names: Sequence[str], make: _Make)
 
 def _replace(parent: nn.Module, name: str, make: _Make, then: Then = "none") -> None:
     layer = parent.get_submodule(name)
-    numbers, compiled = _numbers(layer), _compiled(layer, make)
+    numbers, compiled = _as_floats(layer), _as_compiled(layer, make)
     if numbers is not None:
         parent.add_module(name, make(*numbers, then))
     elif compiled is not None:
         parent.add_module(name, compiled)
 
 
-def _numbers(layer: nn.Module) -> tuple[Tensor, Tensor | None] | None:
+def _as_floats(layer: nn.Module) -> tuple[Tensor, Tensor | None] | None:
     """Return weights and bias of a layer that is laid out or rounded anew.
 
     None: of one that stays in its few bits, because there is compiled code for it, or because it rounds its inputs.
@@ -178,12 +194,12 @@ def _numbers(layer: nn.Module) -> tuple[Tensor, Tensor | None] | None:
     if isinstance(layer, nn.Linear | TokenEmbedding):
         return layer.weight, layer.bias if isinstance(layer, nn.Linear) else None
     assert isinstance(layer, QuantizedLayer)
-    if _compiled(layer) is not None or (isinstance(layer, Int8Linear) and layer.activations != "none"):
+    if _as_compiled(layer) is not None or (isinstance(layer, Int8Linear) and layer.activations != "none"):
         return None
     return layer.dequantized(), None if isinstance(layer, QuantizedEmbedding) else layer.bias
 
 
-def _compiled(layer: nn.Module, make: _Make | None = None) -> CompiledLinear | None:
+def _as_compiled(layer: nn.Module, make: _Make | None = None) -> CompiledLinear | None:
     """Return compiled products with a layer of few bits, and with many rows what `make` makes of its numbers."""
     if not isinstance(layer, QuantizedLayer) or not has_kernels():
         return None

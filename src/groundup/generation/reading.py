@@ -69,7 +69,7 @@ def reread_rows(model: GPT, cache: Cache, places: Sequence[int], windows: Sequen
     if not filled:
         return
     rows = [place for place, _ in filled]
-    fresh = cache.like(len(rows), max(len(window) for _, window in filled))
+    fresh = cache.like(rows, max(len(window) for _, window in filled))
     prefill(model, [window for _, window in filled], fresh)
     cache.write(rows, fresh)
 

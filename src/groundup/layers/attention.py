@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from groundup.layers.blocked_attention import blocked_attention
 from groundup.layers.masks import causal_mask, combine_masks
 from groundup.layers.normalization import RMSNorm
-from groundup.layers.virtual_tokens import LayerStore
+from groundup.layers.virtual_tokens import KeysValues, LayerStore
 
 LONGEST_WIDENED = 512
 """Keys up to which training in bfloat16 on a CPU attends in float32: the backward pass of torch's bfloat16 kernel takes
@@ -229,45 +229,61 @@ class MultiHeadAttention(nn.Module):
     def forward(
         self,
         x: Tensor,
-        context: Tensor | None = None,
+        context: Tensor | KeysValues | None = None,
         *,
         mask: Tensor | None = None,
         is_causal: bool = False,
         rotation: Callable[[Tensor], Tensor] | None = None,
         cache: LayerStore | None = None,
         only: Tensor | None = None,
+        watch: Callable[[Tensor], None] | None = None,
     ) -> Tensor:
         """Return what each position of `x` gathered: [B, T, D] -> [B, T, D].
 
         Args:
             x: where the queries come from.
-            context: where keys and values come from, [B, S, D]; None: from x.
+            context: where keys and values come from, [B, S, D], or what `keys_and_values` made of it; None: from x.
             mask: boolean, broadcast to [B, H, T, S], True = may attend; S counts the cached positions too.
             is_causal: hide the future, in addition to the mask.
             rotation: turns queries and keys by their positions (`RotaryPositions`).
             cache: keeps the keys and values of earlier calls; the new ones are appended.
             only: the one position of each row that is wanted, int64 [B]: the result is [B, 1, D]. `mask` is then that
                 of these queries, causality included.
+            watch: is given the weights [B, H, T, S], written out and before dropout, which the kernel never stores.
         """
         H, G = self.n_heads, self.n_kv_heads
         if self.joined is None:
-            source = x if context is None else context
             q = split_heads(self.query(x), H)  # [B, H, T, K]
-            k, v = split_heads(self.key(source), G), split_heads(self.value(source), G)  # [B, G, S, K]
+            k, v = context if isinstance(context, tuple) else self.keys_and_values(x if context is None else context)
         else:
             heads = split_heads(self.joined(x), H + 2 * G)
             qk, v = heads[:, : H + G], heads[:, H + G :]  # [B, H + G, T, K], [B, G, T, K]
             if rotation is not None and isinstance(self.query_norm, nn.Identity):  # one rotation for both
                 qk, rotation = rotation(qk), None
-            q, k = qk[:, :H], qk[:, H:]
-        q, k = self.query_norm(q).to(v.dtype), self.key_norm(k).to(v.dtype)  # autocast leaves norms in float32
+            q, k = qk[:, :H], self.key_norm(qk[:, H:]).to(v.dtype)
+        q = self.query_norm(q).to(v.dtype)  # autocast leaves norms in float32
         if rotation is not None:
             q, k = rotation(q), rotation(k)
         if cache is not None:
             k, v = cache.append(k, v)  # S grows by what is cached
         if only is not None:
             q = torch.take_along_dim(q, only[:, None, None, None], dim=2)  # [B, H, 1, K]
+        if watch is not None:
+            future = causal_mask(q.shape[2], k.shape[2], device=q.device) if is_causal else None
+            watch(attention_weights(q, k, combine_masks(future, mask)))
         attend = fused_attention if self.fused else scaled_dot_product_attention
         heads = attend(q, k, v, mask=mask, is_causal=is_causal, dropout=self.dropout, training=self.training)
         out: Tensor = self.output(combine_heads(heads))  # [B, T, D]
         return out
+
+    def keys_and_values(self, context: Tensor) -> KeysValues:
+        """Return what `context` [B, S, D] offers to every query: [B, G, S, K] each, not yet rotated.
+
+        Example:
+            >>> attention, x = MultiHeadAttention(d_model=8, n_heads=4), torch.ones(1, 3, 8)
+            >>> kept = attention.keys_and_values(x)
+            >>> kept[0].shape, torch.equal(attention(x, kept), attention(x))
+            (torch.Size([1, 4, 3, 2]), True)
+        """
+        k, v = split_heads(self.key(context), self.n_kv_heads), split_heads(self.value(context), self.n_kv_heads)
+        return self.key_norm(k).to(v.dtype), v  # autocast leaves norms in float32

@@ -10,11 +10,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from groundup.configs.model import Activation
+from groundup.configs.seq2seq import FeedForwardKind
 from groundup.layers.attention import MultiHeadAttention
 from groundup.layers.feedforward import build_feed_forward
 from groundup.layers.normalization import build_norm
-from groundup.layers.virtual_tokens import LayerStore
+from groundup.layers.virtual_tokens import KeysValues, LayerStore
 
 NormOrder = Literal["pre", "post"]
 
@@ -54,7 +54,7 @@ class GPTBlock(nn.Module):
         n_heads: query heads.
         d_ff: inner width of the feed-forward layer.
         n_kv_heads: key/value heads. None: n_heads.
-        activation: gelu, gelu_tanh, relu, relu_squared or swiglu.
+        activation: gelu, gelu_tanh, relu, relu_squared, silu or swiglu.
         norm: layer or rms.
         norm_order: pre or post.
         norm_epsilon: added to the variance.
@@ -76,7 +76,7 @@ class GPTBlock(nn.Module):
         d_ff: int,
         *,
         n_kv_heads: int | None = None,
-        activation: Activation = "gelu_tanh",
+        activation: FeedForwardKind = "gelu_tanh",
         norm: Literal["layer", "rms"] = "layer",
         norm_order: NormOrder = "pre",
         norm_epsilon: float = 1e-5,
@@ -132,7 +132,7 @@ class EncoderBlock(nn.Module):
         d_model: width D.
         n_heads: heads.
         d_ff: inner width of the feed-forward layer.
-        activation: gelu, gelu_tanh, relu, relu_squared or swiglu.
+        activation: gelu, gelu_tanh, relu, relu_squared, silu or swiglu.
         norm_order: pre or post.
         norm_epsilon: added to the variance.
         dropout: probability for attention weights and sublayer outputs while training.
@@ -152,7 +152,7 @@ class EncoderBlock(nn.Module):
         n_heads: int,
         d_ff: int,
         *,
-        activation: Activation = "gelu",
+        activation: FeedForwardKind = "gelu",
         norm_order: NormOrder = "post",
         norm_epsilon: float = 1e-5,
         dropout: float = 0.0,
@@ -167,10 +167,18 @@ class EncoderBlock(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.norm_order = norm_order
 
-    def forward(self, x: Tensor, *, mask: Tensor | None = None) -> Tensor:
-        """Return the block's output [B, T, D]; `mask` hides padding, broadcast to [B, H, T, T]."""
+    def forward(
+        self, x: Tensor, *, mask: Tensor | None = None, rotation: Callable[[Tensor], Tensor] | None = None
+    ) -> Tensor:
+        """Return the block's output [B, T, D].
+
+        Args:
+            x: the sequence [B, T, D].
+            mask: hides padding; broadcast to [B, H, T, T].
+            rotation: turns queries and keys by their positions (`RotaryPositions`).
+        """
         add = partial(residual, dropout=self.dropout, order=self.norm_order)
-        x = add(x, lambda h: self.attention(h, mask=mask), norm=self.attention_norm)
+        x = add(x, lambda h: self.attention(h, mask=mask, rotation=rotation), norm=self.attention_norm)
         return add(x, self.feed_forward, norm=self.feed_forward_norm)
 
 
@@ -181,7 +189,7 @@ class DecoderBlock(nn.Module):
         d_model: width D.
         n_heads: heads.
         d_ff: inner width of the feed-forward layer.
-        activation: gelu, gelu_tanh, relu, relu_squared or swiglu.
+        activation: gelu, gelu_tanh, relu, relu_squared, silu or swiglu.
         norm_order: pre or post.
         norm_epsilon: added to the variance.
         dropout: probability for attention weights and sublayer outputs while training.
@@ -200,7 +208,7 @@ class DecoderBlock(nn.Module):
         n_heads: int,
         d_ff: int,
         *,
-        activation: Activation = "gelu",
+        activation: FeedForwardKind = "gelu",
         norm_order: NormOrder = "post",
         norm_epsilon: float = 1e-5,
         dropout: float = 0.0,
@@ -220,22 +228,46 @@ class DecoderBlock(nn.Module):
     def forward(
         self,
         x: Tensor,
-        encoded: Tensor,
+        encoded: Tensor | KeysValues,
         *,
         mask: Tensor | None = None,
+        is_causal: bool = True,
         encoded_mask: Tensor | None = None,
+        rotation: Callable[[Tensor], Tensor] | None = None,
         cache: LayerStore | None = None,
+        only: Tensor | None = None,
+        watch: Callable[[Tensor], None] | None = None,
     ) -> Tensor:
-        """Return the block's output [B, T, D].
+        """Return the block's output [B, T, D], or [B, 1, D] with `only`.
+
+        The encoded sequences may be fewer than the rows of x, B = N · W: then W rows that follow each other read the
+        same one, and it lies in memory once (the beams of a search).
 
         Args:
             x: the sequence being written [B, T, D].
-            encoded: what the encoder made of the other sequence [B, S, D].
-            mask: hides padding of x, in addition to the future; broadcast to [B, H, T, T].
-            encoded_mask: hides padding of the encoded sequence; broadcast to [B, H, T, S].
+            encoded: what the encoder made of the other sequence [N, S, D], or what the `keys_and_values` of the
+                cross-attention made of that, once for all steps.
+            mask: hides padding of x; broadcast to [B, H, T, T].
+            is_causal: hide the future, in addition to the mask.
+            encoded_mask: hides padding of the encoded sequence; broadcast to [N, H, T, S].
+            rotation: turns queries and keys of the self-attention by their positions (`RotaryPositions`).
             cache: keeps keys and values of the self-attention.
+            only: the one position of each row that is wanted, as in `MultiHeadAttention`.
+            watch: is given the weights of the cross-attention [N, H, W · T, S].
         """
         add = partial(residual, dropout=self.dropout, order=self.norm_order)
-        x = add(x, lambda h: self.attention(h, mask=mask, is_causal=True, cache=cache), norm=self.attention_norm)
-        x = add(x, lambda h: self.cross_attention(h, encoded, mask=encoded_mask), norm=self.cross_attention_norm)
+        x = add(
+            x,
+            lambda h: self.attention(h, mask=mask, is_causal=is_causal, rotation=rotation, cache=cache, only=only),
+            norm=self.attention_norm,
+            only=only,
+        )
+        n_encoded = len(encoded[0] if isinstance(encoded, tuple) else encoded)
+
+        def read(h: Tensor) -> Tensor:  # queries do not know each other: those of one sequence may stand in a row
+            together = h.reshape(n_encoded, -1, h.shape[-1])  # [N, W·T, D]
+            out: Tensor = self.cross_attention(together, encoded, mask=encoded_mask, watch=watch)
+            return out.view(h.shape)
+
+        x = add(x, read, norm=self.cross_attention_norm)
         return add(x, self.feed_forward, norm=self.feed_forward_norm)

@@ -10,6 +10,7 @@ from typing import ClassVar, Protocol, Self
 import torch
 from torch import Tensor
 
+from groundup.layers.sources import Sources
 from groundup.layers.virtual_tokens import LayerStore
 
 
@@ -30,6 +31,8 @@ class Cache(Protocol):
     values: Tensor
     capacity: int
     batch_size: int
+    sources: Sources | None = None
+    """What cross-attention reads beside the text, for a decoder that has it; it goes with the rows."""
     _lengths: list[int]  # on the host: no forward pass waits for the device to know its shapes
 
     def layer(self, index: int) -> LayerStore:
@@ -41,8 +44,13 @@ class Cache(Protocol):
         return self.keys.device
 
     @property
+    def last_attention(self) -> Tensor | None:
+        """What the newest token of each row took from each source position [B, S]; see `Sources`."""
+        return None if self.sources is None else self.sources.last_attention
+
+    @property
     def n_bytes(self) -> int:
-        """Bytes that it takes, filled or not."""
+        """Bytes that it takes, filled or not; without the sources."""
         return sum(tensor.numel() * tensor.element_size() for tensor in self._tensors())
 
     @property
@@ -86,23 +94,26 @@ class Cache(Protocol):
         held = self.longest
         if capacity < held:
             raise ValueError(f"resize needs room for the {held} tokens that a row holds, found {capacity}")
-        grown = self.like(self.batch_size, capacity)
+        grown = self.like(range(self.batch_size), capacity)
         grown.write(range(self.batch_size), self)
         self.__dict__.update(grown.__dict__)
 
-    def like(self, batch_size: int, capacity: int) -> Self:
-        """Return an empty cache of the same kind with other sizes."""
+    def like(self, places: Sequence[int], capacity: int) -> Self:
+        """Return an empty cache of the same kind, for the rows at `places`, with room for `capacity` tokens each."""
         new = copy.copy(self)
+        batch_size = len(places)
         new.batch_size, new.capacity, new._lengths = batch_size, capacity, [0] * batch_size
         for name in self.parts:
             old: Tensor = getattr(self, name)
             # Zeros, not empty memory: a masked slot has weight 0, and 0 times a stray NaN would be NaN.
             setattr(new, name, old.new_zeros(len(old), batch_size, old.shape[2], capacity, *old.shape[4:]))
+        if self.sources is not None:
+            new.sources = self.sources.select(places)
         return new
 
     def select_rows(self, places: Sequence[int]) -> Self:
         """Return a cache that holds only the rows at `places`, in that order; one may stand there twice."""
-        kept = self.like(len(places), self.capacity)
+        kept = self.like(places, self.capacity)
         held = self.longest
         for mine, theirs in zip(kept._tensors(), self._tensors(), strict=True):
             mine[:, :, :, :held] = theirs[:, list(places), :, :held]
@@ -123,12 +134,17 @@ class Cache(Protocol):
             mine[:, list(rows), :, :held] = theirs[:, :, :, :held]
         for row, length in zip(rows, lengths if len(lengths) > 1 else lengths * len(rows), strict=True):
             self._lengths[row] = length
+        if self.sources is not None and other.sources is not None:
+            places = range(other.batch_size) if other.batch_size > 1 else [0] * len(rows)
+            self.sources = self.sources.replace(rows, other.sources, places)
 
     def move(self, rows: Sequence[int], sources: Sequence[int], start: int) -> None:
         """Let `rows` hold from token `start` on what the rows `sources`, equally long, hold there; in place."""
         here = slice(start, self.longest)
         for tensor in self._tensors():
             tensor[:, list(rows), :, here] = tensor[:, list(sources), :, here]
+        if self.sources is not None:
+            self.sources = self.sources.replace(rows, self.sources, sources)
 
     def check_room(self, n_tokens: int) -> None:
         """Raise ValueError unless every row has room for `n_tokens` more."""

@@ -5,7 +5,7 @@ Shapes: B batch, T positions, D width, F = d_ff inner width.
 
 from torch import Tensor, nn
 
-from groundup.configs.model import Activation
+from groundup.configs.seq2seq import FeedForwardKind
 from groundup.layers.activations import BY_HAND, FUSED, ActivationName
 
 
@@ -70,7 +70,7 @@ class SwiGLU(nn.Module):
 
 
 def build_feed_forward(
-    activation: Activation, d_model: int, d_ff: int, *, bias: bool = True, fused: bool = True
+    activation: FeedForwardKind, d_model: int, d_ff: int, *, bias: bool = True, fused: bool = True
 ) -> FeedForward | SwiGLU:
     """Return the feed-forward layer for `activation`: SwiGLU for swiglu, else the plain one.
 

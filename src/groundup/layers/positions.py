@@ -31,18 +31,22 @@ def table_rows(table: Tensor, T: int, offset: int | Tensor = 0) -> Tensor:
     return table[offset : offset + T]
 
 
-def sinusoidal_table(d_model: int, context_length: int, base: float = 10_000.0) -> Tensor:
+def sinusoidal_table(
+    d_model: int, context_length: int, base: float = 10_000.0, pairing: Pairing = "interleaved"
+) -> Tensor:
     """Return sin and cos of each position at falling frequencies [C, D] (Vaswani et al. 2017, section 3.5).
 
     Even columns 2i hold sin(p / base^(2i/D)), the odd ones beside them the cosine, so that the vector of p + k is a
-    rotation of the vector of p, whatever p is.
+    rotation of the vector of p, whatever p is. With pairing "halves" all sines come first, then the cosines (Marian).
 
     Example:
         >>> sinusoidal_table(2, 2)[1].tolist() == [torch.tensor(1.0).sin().item(), torch.tensor(1.0).cos().item()]
         True
+        >>> sinusoidal_table(4, 1, pairing="halves").tolist()
+        [[0.0, 0.0, 1.0, 1.0]]
     """
     angles = position_angles(d_model, context_length, base)  # [C, ceil(D/2)]
-    return torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(1)[:, :d_model]
+    return _pair(angles.sin(), angles.cos(), pairing)[:, :d_model]
 
 
 def position_angles(d_model: int, context_length: int, base: float) -> Tensor:
@@ -63,6 +67,7 @@ class SinusoidalPositions(nn.Module):
         d_model: width D.
         context_length: positions C.
         base: the longest wavelength is base · 2π positions.
+        pairing: which columns hold sine and cosine of one frequency: interleaved (the paper) or halves.
         dropout: probability of zeroing an entry of the sum while training.
 
     Example:
@@ -72,10 +77,18 @@ class SinusoidalPositions(nn.Module):
 
     table: Tensor
 
-    def __init__(self, d_model: int, context_length: int, *, base: float = 10_000.0, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        d_model: int,
+        context_length: int,
+        *,
+        base: float = 10_000.0,
+        pairing: Pairing = "interleaved",
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
         # not persistent: it follows the module to its device, and checkpoints need not hold what a formula gives
-        self.register_buffer("table", sinusoidal_table(d_model, context_length, base), persistent=False)
+        self.register_buffer("table", sinusoidal_table(d_model, context_length, base, pairing), persistent=False)
         self.dropout = dropout
 
     def forward(self, x: Tensor, offset: int | Tensor = 0) -> Tensor:
