@@ -62,6 +62,23 @@ def test_equal_to_torch_in_float64_and_to_finite_differences():
 
 
 @pytest.mark.usefixtures("_blocks")
+@pytest.mark.parametrize("smoothing", [0.1, 1.0])
+def test_labels_are_smoothed_as_torch_does_it(smoothing: float):
+    def ours(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
+        return chunked_cross_entropy(hidden, weight, targets, label_smoothing=smoothing)
+
+    def theirs(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
+        return F.cross_entropy(F.linear(hidden, weight), targets, reduction="sum", label_smoothing=smoothing)
+
+    found, expected = loss_and_gradients(ours, torch.float64), loss_and_gradients(theirs, torch.float64)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-13, atol=1e-14)  # sums of 50 terms in another order
+    hidden, weight, targets = inputs(torch.float64)
+    few = hidden[:9].detach().requires_grad_(), weight[:, :3].detach().requires_grad_()
+    assert torch.autograd.gradcheck(lambda h, w: ours(h[:, :3], w, targets[:9]), few)
+
+
+@pytest.mark.usefixtures("_blocks")
 def test_products_are_autocasts_and_the_rest_is_not():
     """As near to float64 as torch's loss is: bfloat16 rounds to 2^-9 = 0.2 %, both products and logits."""
     exact = loss_and_gradients(plain, torch.float64)

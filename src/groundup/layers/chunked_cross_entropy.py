@@ -12,11 +12,15 @@ from torch.autograd.function import once_differentiable
 NUMBERS_AT_ONCE = 1 << 24
 """Logits in one block: 64 MB in float32. Smaller blocks read and add to the [V, D] gradient too often; larger ones gain
 nothing (50,257 × 128 and × 768, blocks of 64 to 512 rows: 256 were within 5 % of the best)."""
+Rule = tuple[int, float]
+"""The target that counts for nothing, and the part of each other that is spread over all tokens."""
 
 
 # A compiled step calls it as it is: there is little to fuse, and the blocks would be unrolled.
 @torch.compiler.disable  # type: ignore[untyped-decorator]
-def chunked_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor, *, ignore_index: int = -100) -> Tensor:
+def chunked_cross_entropy(
+    hidden: Tensor, weight: Tensor, targets: Tensor, *, ignore_index: int = -100, label_smoothing: float = 0.0
+) -> Tensor:
     """Return the cross-entropy of the logits hidden · weightᵀ summed over all targets: F.cross_entropy in less memory.
 
     The gradient of cross-entropy is softmax minus one-hot (Bridle 1990), known as soon as the logits are. So each block
@@ -33,6 +37,8 @@ def chunked_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor, *, ig
         weight: the output matrix, [V, D].
         targets: int64 [N], each below V.
         ignore_index: targets with this number count for nothing.
+        label_smoothing: part ε of each target that is spread over all V tokens (Szegedy et al. 2016, section 7): the
+            loss of a target is (1 - ε) of its own and ε of the mean over all tokens, as in F.cross_entropy.
 
     Returns:
         A scalar in float32, or in float64 for float64 products.
@@ -46,7 +52,7 @@ def chunked_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor, *, ig
     kind = hidden.device.type
     is_cast = torch.is_autocast_enabled(kind) and hidden.dtype != torch.float64  # autocast leaves float64 alone
     product = torch.get_autocast_dtype(kind) if is_cast else hidden.dtype
-    total: Tensor = _ChunkedCrossEntropy.apply(hidden, weight, targets, ignore_index, product)  # type: ignore[no-untyped-call]
+    total: Tensor = _ChunkedCrossEntropy.apply(hidden, weight, targets, (ignore_index, label_smoothing), product)  # type: ignore[no-untyped-call]
     return total
 
 
@@ -57,13 +63,13 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         hidden: Tensor,
         weight: Tensor,
         targets: Tensor,
-        ignore_index: int,
+        rule: Rule,
         product: torch.dtype,
     ) -> Tensor:
         ctx.save_for_backward(hidden, weight, targets)
-        ctx.ignore_index, ctx.product = ignore_index, product
+        ctx.rule, ctx.product = rule, product
         wanted = ctx.needs_input_grad[0], ctx.needs_input_grad[1]
-        total, *ctx.gradients = _blocks(hidden, weight, targets, ignore_index, product, wanted)
+        total, *ctx.gradients = _blocks(hidden, weight, targets, rule, product, wanted)
         return total
 
     @staticmethod
@@ -72,7 +78,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         if ctx.gradients is None:  # given away by an earlier backward pass
             wanted = ctx.needs_input_grad[0], ctx.needs_input_grad[1]
             hidden, weight, targets = ctx.saved_tensors
-            _, *ctx.gradients = _blocks(hidden, weight, targets, ctx.ignore_index, ctx.product, wanted)
+            _, *ctx.gradients = _blocks(hidden, weight, targets, ctx.rule, ctx.product, wanted)
         # In place: weight's gradient is as large as the weight, and a second copy would be the peak of the whole step.
         found = [None if gradient is None else gradient.mul_(scale) for gradient in ctx.gradients]
         ctx.gradients = None
@@ -83,7 +89,7 @@ def _blocks(
     hidden: Tensor,
     weight: Tensor,
     targets: Tensor,
-    ignore_index: int,
+    rule: Rule,
     product: torch.dtype,
     wanted: tuple[bool, bool],
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
@@ -104,7 +110,7 @@ def _blocks(
             x = x_all[rows]
             z = torch.mm(x, w.t(), out=logits[: len(x)])  # [R, V]
             error = z if errors is logits else errors[: len(x)].copy_(z)
-            total += _loss_and_error(error, targets[rows], ignore_index, wants_error=any(wanted))
+            total += _loss_and_error(error, targets[rows], rule, wants_error=any(wanted))
             g = z if errors is logits else z.copy_(error)
             if d_hidden is not None:
                 torch.mm(g, w, out=d_hidden[rows]) if d_hidden.dtype == product else d_hidden[rows].copy_(g @ w)
@@ -115,18 +121,23 @@ def _blocks(
     return total, d_hidden, None if d_weight is None else d_weight.to(weight.dtype)
 
 
-def _loss_and_error(z: Tensor, targets: Tensor, ignore_index: int, *, wants_error: bool) -> Tensor:
+def _loss_and_error(z: Tensor, targets: Tensor, rule: Rule, *, wants_error: bool) -> Tensor:
     """Return the summed cross-entropy of logits z [R, V]; in their place leave its gradient: softmax minus one-hot."""
+    ignore_index, smoothing = rule
     counts = (targets != ignore_index)[:, None]
     places = torch.where(counts, targets[:, None], 0)  # [R, 1]
     largest = z.amax(-1, keepdim=True)
     of_target = z.gather(1, places)
+    if smoothing:
+        of_target = (1 - smoothing) * of_target + smoothing * z.mean(-1, keepdim=True)
     z.sub_(largest).exp_()
     sums = z.sum(-1, keepdim=True)
     losses = sums.log() + largest - of_target
     if wants_error:
         z.mul_(counts / sums)
-        z.scatter_(1, places, z.gather(1, places) - counts.to(z.dtype))
+        if smoothing:  # the target's distribution, one-hot without it, is spread
+            z.sub_(counts * (smoothing / z.shape[1]))
+        z.scatter_(1, places, z.gather(1, places) - (1 - smoothing) * counts.to(z.dtype))
     return torch.where(counts, losses, 0).sum()
 
 
