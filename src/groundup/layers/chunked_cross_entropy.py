@@ -135,9 +135,10 @@ def _loss_and_error(z: Tensor, targets: Tensor, rule: Rule, *, wants_error: bool
     losses = sums.log() + largest - of_target
     if wants_error:
         z.mul_(counts / sums)
+        number = counts.to(z.dtype)
         if smoothing:  # the target's distribution, one-hot without it, is spread
-            z.sub_(counts * (smoothing / z.shape[1]))
-        z.scatter_(1, places, z.gather(1, places) - (1 - smoothing) * counts.to(z.dtype))
+            z.sub_(number, alpha=smoothing / z.shape[1])
+        z.scatter_(1, places, z.gather(1, places) - (1 - smoothing) * number)
     return torch.where(counts, losses, 0).sum()
 
 
