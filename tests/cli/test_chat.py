@@ -84,6 +84,16 @@ def test_piped_lines_are_answered_and_nothing_else_is_written(
     assert said.err == ""
 
 
+def test_without_numba_a_model_in_few_bits_says_what_would_be_faster(
+    pipe: Callable[[str], None], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("groundup.generation.prepared.advice", lambda model: "draws it faster")
+    for arguments in (ARGUMENTS, ["generate", "base", "Hi", "--max-new-tokens", "2", "--draft", "base"]):
+        pipe("Hello\n")
+        assert main(arguments) == 0
+        assert capsys.readouterr().err == "draws it faster\n"  # of a draft nothing is said
+
+
 def test_what_cannot_be_done_through_a_pipe_is_an_error_and_the_rest_goes_on(
     pipe: Callable[[str], None], capsys: pytest.CaptureFixture[str]
 ):

@@ -10,10 +10,13 @@ from groundup.configs.generation import BeamConfig
 from groundup.configs.quantization import QuantizationConfig
 from groundup.errors import InputError
 from groundup.generation import beam_search, generate, prepare_for_inference, prepared, suggest_precision
+from groundup.generation.prepared import advice
 from groundup.layers.fast_linear import has_float16_packing
 from groundup.models.gpt import GPT
 from groundup.quantization import decode_step
 from groundup.quantization.convert import quantize_model
+from groundup.quantization.int4 import quantize_int4
+from groundup.quantization.int4_linear import Int4Linear
 
 GPT2 = GPTConfig(vocab_size=151, context_length=24, d_model=32, n_layers=2, n_heads=4)
 LLAMA = replace(
@@ -112,6 +115,59 @@ def test_the_suggested_precision_follows_size_processor_and_weights(monkeypatch)
     assert suggest_precision(large) == "float32"
     monkeypatch.setattr(prepared, "has_float16_packing", lambda: False)
     assert suggest_precision(GPT(GPT2)) == "float32"
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        QuantizationConfig(to="int8"),
+        QuantizationConfig(to="int8", symmetric=False),
+        QuantizationConfig(to="int8", granularity="tensor"),
+        QuantizationConfig(),
+    ],
+)
+def test_float16_refuses_what_matrices_in_few_bits_stand_for(config, monkeypatch):
+    monkeypatch.setattr(prepared, "FITS_CACHE", 1000)
+    monkeypatch.setattr(prepared, "has_float16_packing", lambda: True)
+    for kind in ("avx512_bf16", "amx_tile"):
+        monkeypatch.setattr(torch.cpu, f"_is_{kind}_supported", lambda: False, raising=False)
+    model = GPT(GPT2).eval()
+    assert suggest_precision(quantize_model(model, config)) == "float16"
+    model = GPT(GPT2).eval()
+    with torch.no_grad():
+        model.blocks[0].feed_forward.up.weight[0, :2] = torch.tensor([6e4, -6e4])  # float16, and so are the scales
+    quantize_model(model, config)
+    up = model.blocks[0].feed_forward.up
+    up.scale.mul_(1.5)
+    if config.to == "int4":
+        up.minimum.mul_(1.08)
+    assert up.dequantized().abs().max() > 65_504
+    assert suggest_precision(model) == "float32"
+    with pytest.raises(InputError, match="at most 65,504 for float16, found"):
+        prepare_for_inference(model, "float16")
+
+
+def test_float16_counts_what_inputs_are_multiplied_by_and_biases_beside_few_bits():
+    base = torch.nn.Linear(64, 2)
+    kept = quantize_int4(base.weight, group_size=32)
+    model = GPT(replace(GPT2, d_model=64))
+    for layer in (
+        Int4Linear(kept, None, input_scale=torch.cat([torch.ones(63), torch.tensor([1e7])])),
+        Int4Linear(kept, torch.tensor([0.0, -1e6])),
+    ):
+        model.blocks[0].attention.query = layer
+        with pytest.raises(InputError, match="for float16"):
+            prepare_for_inference(model, "float16")
+
+
+def test_without_numba_it_is_said_what_would_be_faster(monkeypatch):
+    quantized_one = quantize_model(GPT(GPT2), QuantizationConfig())
+    monkeypatch.setattr(prepared, "has_kernels", lambda: True)
+    assert advice(quantized_one) is None
+    monkeypatch.setattr(prepared, "has_kernels", lambda: False)
+    assert "pip install 'groundup[fast]' draws it faster" in advice(quantized_one)
+    assert "\n" not in advice(quantized_one)
+    assert advice(GPT(GPT2)) is None
 
 
 WIDE = {name: replace(config, d_model=64, d_ff=96) for name, config in ARCHITECTURES.items()}

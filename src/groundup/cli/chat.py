@@ -49,12 +49,15 @@ def command(arguments: list[str]) -> int:
     chosen = parse(Chat, arguments, program="groundup chat")
     from groundup.chat import Session
     from groundup.generation import prepare_for_inference, suggest_precision
+    from groundup.generation.prepared import advice
     from groundup.resolve import open_model
     from groundup.training.devices import choose_device
 
     device = choose_device()
     found = open_model(chosen.model, packed=chosen.precision != "float32" and device.type == "cpu")
     model = found.model.to(device)
+    if (told := advice(model)) is not None:
+        print(told, file=sys.stderr)
     precision = suggest_precision(model) if chosen.precision == "auto" else chosen.precision
     prepared = replace(found, model=prepare_for_inference(model, precision))
     session = Session(prepared, chosen.config, system=chosen.system)

@@ -82,16 +82,26 @@ def command(arguments: list[str]) -> int:
 
 
 def _open(
-    name: str, precision: Literal["auto", "float32", "bfloat16", "float16"], *, packed: bool = True
+    name: str,
+    precision: Literal["auto", "float32", "bfloat16", "float16"],
+    *,
+    packed: bool = True,
+    is_main: bool = True,
 ) -> "Pretrained":
-    """Return the model called `name`, ready to draw from; `packed`: in the bits of its file, where one row is fast."""
+    """Return the model called `name`, ready to draw from; `packed`: in the bits of its file, where one row is fast.
+
+    Of the main one it is said how it would be faster.
+    """
     from groundup.generation import prepare_for_inference, suggest_precision
+    from groundup.generation.prepared import advice
     from groundup.resolve import open_model
     from groundup.training.devices import choose_device
 
     device = choose_device()
     found = open_model(name, packed=packed and precision != "float32" and device.type == "cpu")
     model = found.model.to(device)
+    if is_main and (told := advice(model)) is not None:
+        print(told, file=sys.stderr)
     return replace(
         found, model=prepare_for_inference(model, suggest_precision(model) if precision == "auto" else precision)
     )
@@ -106,7 +116,7 @@ def _draft(found: "Pretrained", chosen: Generate) -> "GPT | Draft | None":
 
     if chosen.draft == "lookup":
         return PromptLookup()
-    other = _open(chosen.draft, chosen.precision)
+    other = _open(chosen.draft, chosen.precision, is_main=False)
     check_same_vocabulary(found.tokenizer, other.tokenizer)
     return other.model
 

@@ -28,6 +28,7 @@ from groundup.models.gpt import GPT
 from groundup.quantization.convert import QuantizedLayer, quantized_layers
 from groundup.quantization.decode_step import build_decode_step
 from groundup.quantization.embedding import QuantizedEmbedding
+from groundup.quantization.int4_linear import Int4Linear
 from groundup.quantization.int8_linear import Int8Linear
 from groundup.quantization.kernels import CompiledLinear, has_kernels, matrix_of
 
@@ -143,9 +144,19 @@ def advice(model: GPT) -> str | None:
 
 def _largest(model: GPT) -> float:
     """Return the largest size that a weight may have, those in few bits at the ends of their steps; NaN if one is."""
-    ends = [end for parameter in model.parameters() for end in parameter.detach().aminmax()]
-    ends += [reach_of(layer).max() for layer in quantized_layers(model).values()]
-    return torch.stack([end.detach().float().cpu() for end in ends]).abs().max().item()
+    layers = quantized_layers(model).values()
+    biases = [layer.bias for layer in layers if not isinstance(layer, QuantizedEmbedding) and layer.bias is not None]
+    ends = [end for tensor in (*model.parameters(), *biases) for end in tensor.detach().aminmax()]
+    return torch.stack([*ends, *(_reach(layer) for layer in layers)]).abs().max().item()
+
+
+def _reach(layer: QuantizedLayer) -> Tensor:
+    """Return the largest size of a number that the matrix of a layer may hold: float32 []."""
+    reach = layer.kept.reach  # [O, G]
+    scale = layer.input_scale if isinstance(layer, Int4Linear) else None
+    if scale is None:
+        return reach.max()
+    return (reach.amax(0) * scale.abs().view(reach.shape[1], -1).amax(1)).max()
 
 
 def _prepare_block(block: nn.Module, make: _Make) -> None:

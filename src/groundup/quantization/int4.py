@@ -55,6 +55,12 @@ class Int4:
         """Bytes that it takes."""
         return sum(part.numel() * part.element_size() for part in (self.packed, self.scale, self.minimum))
 
+    @property
+    def reach(self) -> Tensor:
+        """Largest size of a number that each group can stand for: float32 [O, G]."""
+        low = self.minimum.float()
+        return torch.maximum(low.abs(), (low + HIGHEST * self.scale.float()).abs())
+
     def dequantized(self) -> Tensor:
         """Return the numbers it stands for: float32 [O, I]."""
         q = unpack(self.packed).float().view(*self.scale.shape, self.group_size)

@@ -50,6 +50,13 @@ class Int8:
         parts = [self.values, self.scale] + ([] if self.zero is None else [self.zero])
         return sum(part.numel() * part.element_size() for part in parts)
 
+    @property
+    def reach(self) -> Tensor:
+        """Largest size of a number that can be stood for, with each scale: float32 [O, G]; [1, 1] with one for all."""
+        scale = self.scale.float().view(-1, self.n_groups)
+        zero = torch.zeros_like(scale) if self.zero is None else self.zero.float().view(scale.shape)
+        return torch.maximum((LOWEST - zero).abs(), (HIGHEST - zero).abs()) * scale
+
     def dequantized(self) -> Tensor:
         """Return the numbers it stands for: float32 [O, I]."""
         groups = self.values.float().view(len(self.values), self.n_groups, -1)  # [O, G, I / G]
