@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from groundup.layers.embedding import TokenEmbedding
-from groundup.quantization import kernels
+from groundup.quantization import kernels, team
 from groundup.quantization.embedding import QuantizedEmbedding
 from groundup.quantization.int4 import quantize_int4
 from groundup.quantization.int4_linear import Int4Linear
@@ -76,17 +76,23 @@ def test_products_of_any_shape(kind: str, n_rows: int, blocks: int, n: int, size
 
 @pytest.mark.parametrize("n_threads", [1, 2, 3])
 def test_threads_share_the_rows_and_change_no_bit(n_threads: int, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(kernels, "WORTH_A_TEAM", 0)
     torch.manual_seed(0)
     multiply = CompiledProduct(matrix_of(layer_of("int4 32", 77, 64, None)))
-    x, before = torch.randn(3, 64), torch.get_num_threads()
+    x, before, shares = torch.randn(3, 64), torch.get_num_threads(), []
+    alone = torch.cat([multiply(row) for row in x.split(1)])  # too little for a team: one thread, one row at a time
+    monkeypatch.setattr(kernels, "WORTH_A_TEAM", 0)
+
+    def share_of(n_rows: int, thread: int, n: int) -> tuple[int, int]:
+        shares.append((thread, n))
+        return thread * n_rows // n, (thread + 1) * n_rows // n
+
+    monkeypatch.setattr(team, "share_of", share_of)
     try:
-        torch.set_num_threads(1)
-        alone = multiply(x)
         torch.set_num_threads(n_threads)
         assert torch.equal(multiply(x), alone)
     finally:
         torch.set_num_threads(before)
+    assert set(shares) == {(thread, n_threads) for thread in range(n_threads)}
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
