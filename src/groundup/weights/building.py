@@ -1,7 +1,7 @@
-"""From named tensors to a GPT, one tensor at a time: never two copies of the weights in memory."""
+"""From named tensors to a model, one tensor at a time: never two copies of the weights in memory."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
@@ -13,22 +13,12 @@ from groundup.models.gpt import GPT
 from groundup.quantization.convert import QuantizedLayer
 from groundup.quantization.embedding import QuantizedEmbedding
 
+M = TypeVar("M", bound=nn.Module)
+"""A GPT, or another model of models/."""
+
 
 def build_model(config: GPTConfig, tensors: Iterable[tuple[str, Tensor | QuantizedLayer]], *, source: str) -> GPT:
-    """Return a GPT in evaluation mode that holds `tensors`, which are taken one by one, in float32.
-
-    The model is laid out first and nothing is written into it, so that its weights exist once (the system gives memory
-    when it is written to): a tensor that is already float32 is taken as
-    it is, and any other becomes float32 and may be forgotten by whoever yields it.
-
-    Args:
-        config: sizes and parts.
-        tensors: every parameter under its name in `models/gpt.py`, once, in any order. A layer that is quantized comes
-            whole, under its own name, instead of its weight and bias.
-        source: where they come from, for messages.
-
-    Raises:
-        InputError: a parameter that is missing, comes twice, has another shape, or that this model does not have.
+    """Return a GPT in evaluation mode that holds `tensors`: see `build_module`.
 
     Example:
         >>> import torch
@@ -38,8 +28,27 @@ def build_model(config: GPTConfig, tensors: Iterable[tuple[str, Tensor | Quantiz
         >>> torch.equal(copy(tokens), model(tokens))
         True
     """
+    return build_module(lambda: GPT(config), tensors, source=source)
+
+
+def build_module(make: Callable[[], M], tensors: Iterable[tuple[str, Tensor | QuantizedLayer]], *, source: str) -> M:
+    """Return a model in evaluation mode that holds `tensors`, which are taken one by one, in float32.
+
+    The model is laid out first and nothing is written into it, so that its weights exist once (the system gives memory
+    when it is written to): a tensor that is already float32 is taken as
+    it is, and any other becomes float32 and may be forgotten by whoever yields it.
+
+    Args:
+        make: makes the model.
+        tensors: every parameter under its name in the model, once, in any order. A layer that is quantized comes
+            whole, under its own name, instead of its weight and bias.
+        source: where they come from, for messages.
+
+    Raises:
+        InputError: a parameter that is missing, comes twice, has another shape, or that this model does not have.
+    """
     with _Uninitialized():
-        model = GPT(config)
+        model = make()
     missing = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
     for name, found in tensors:
         if isinstance(found, Tensor):
@@ -66,7 +75,7 @@ def _take(missing: dict[str, tuple[int, ...]], name: str, found: tuple[int, ...]
         raise InputError(f"expected {name} of shape {shape} in {source}, found {found}: {_HELP}")
 
 
-def _put(model: GPT, name: str, layer: QuantizedLayer, source: str) -> None:
+def _put(model: nn.Module, name: str, layer: QuantizedLayer, source: str) -> None:
     """Put a quantized layer in the place of one of its kind."""
     place = model.get_submodule(name)
     if isinstance(layer, QuantizedEmbedding) and isinstance(place, TokenEmbedding):
