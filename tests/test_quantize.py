@@ -1,9 +1,11 @@
 """Quantizing from a name to a folder: what is measured is what is written, and nothing is left of what failed."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from tests.evaluation.quantized_models import LLAMA
@@ -18,7 +20,9 @@ from groundup.models.gpt import GPT
 from groundup.quantize import Quantized, quantize
 from groundup.resolve import open_model
 from groundup.tokenization.bpe import ByteBPE
+from groundup.weights.gguf_export import save_gguf
 from groundup.weights.huggingface_export import save_huggingface
+from groundup.weights.pretrained import Pretrained
 from groundup.weights.quantized_folder import load_quantized
 
 TOKENS = torch.tensor([[72, 101, 108, 108, 111]])
@@ -49,9 +53,9 @@ def what_is_tested_elsewhere(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(room, "prepare_for_inference", lambda model, precision: model)
 
 
-def quantized(source: Path, text: str, config: QuantizationConfig, **how: object) -> Quantized:
+def quantized(source: Path, text: str, config: QuantizationConfig, *, folder: str = "out", **how: object) -> Quantized:
     how = {"speed": False, **how}
-    return quantize(str(source), config, source.with_name("out"), evaluate=text, n_tokens=100, **how)
+    return quantize(str(source), config, source.with_name(folder), evaluate=text, n_tokens=100, **how)
 
 
 def left_over(source: Path) -> list[str]:
@@ -100,13 +104,58 @@ def test_a_search_gives_more_bits_to_what_was_chosen(
     searched = found.report.search
     assert searched is not None
     assert (searched.finer, len(searched.costs)) == (finer, 15)
-    # What the search measured with these layers is what is measured in the end: sums in another order.
-    assert searched.choice.increase == pytest.approx(found.report.degradation.increase, abs=1e-5)
+    assert searched.n_tokens == 100
+    told = json.loads((found.folder / "quantized.json").read_text())["note"]["search"]
+    assert told["finer"] == dict.fromkeys(searched.choice.names, finer)
     model = load_quantized(found.folder).model
     for name in searched.choice.names:
         kind = type(model.get_submodule(name)).__name__
         assert kind in (("Linear", "TokenEmbedding") if to == "int8" else ("Int8Linear", "QuantizedEmbedding"))
     assert found.report.config.skip == (searched.choice.names if to == "int8" else ())
+
+
+def test_what_a_search_decides_by_is_not_what_judges(source: Path, text: str, monkeypatch: pytest.MonkeyPatch):
+    judged, searched, measure, evaluate = [], [], room.compare_logits, room.evaluate_tokens
+
+    def compare_logits(before: GPT, after: GPT, ids: np.ndarray, **how: object) -> object:
+        judged.append(ids.tolist())
+        return measure(before, after, ids, **how)
+
+    def evaluate_tokens(model: GPT, ids: np.ndarray, **how: object) -> object:
+        searched.append(ids.tolist())
+        return evaluate(model, ids, **how)
+
+    monkeypatch.setattr(room, "compare_logits", compare_logits)
+    monkeypatch.setattr(room, "evaluate_tokens", evaluate_tokens)
+    quantized(source, text, QuantizationConfig(), most_increase=100.0)
+    found = quantized(source, text, QuantizationConfig(), search=True, most_increase=100.0, folder="searched")
+    assert judged[0] == judged[1]  # with a search or without
+    part = room.read_text(open_model(str(source)), "validation", n_tokens=200, corpus=text).ids.tolist()
+    assert all(ids == part[100:] for ids in searched)
+    assert judged[0] == part[:101]
+    assert found.report.search.choice.increase != found.report.degradation.increase
+
+
+def test_of_a_short_text_half_judges(source: Path, tmp_path: Path):
+    short = tmp_path / "text.txt"
+    short.write_text("To be, or not to be, that is the question. " * 9)  # 39 tokens are held out
+    found = quantized(source, str(short), QuantizationConfig(), search=True, most_increase=100.0)
+    assert found.report.degradation.before.n_tokens == 19
+    assert found.report.search.n_tokens == 19
+
+
+def test_a_file_of_few_bits_is_said_to_be_widened(source: Path, text: str):
+    file = source.with_name("out.gguf")
+    model = GPT(GPTConfig(vocab_size=258, context_length=32, d_model=32, n_layers=1, n_heads=2, **LLAMA)).eval()
+    tokenizer = ByteBPE([(b"t", b"o")], special_tokens=["<|endoftext|>"])
+    save_gguf(Pretrained(model=model, tokenizer=tokenizer, source="tiny"), file, type="q4_1")
+    folder = source.with_name("out")
+    found = quantize(str(file), QuantizationConfig(), folder, evaluate=text, n_tokens=100, speed=False)
+    assert found.report.widened == "Q4_1 and Q8_0"
+    assert "The file keeps its matrices in Q4_1 and Q8_0: they were widened to float32" in (
+        folder / "report.md"
+    ).read_text().replace("\\", "")
+    assert quantized(source, text, QuantizationConfig(), folder="again").report.widened is None
 
 
 def test_beyond_the_bound_nothing_is_kept(source: Path, text: str, monkeypatch: pytest.MonkeyPatch):

@@ -27,8 +27,9 @@ from groundup.quantization.one_layer import quantize_layer, quantize_table
 from groundup.reports.quantization_page import html_of, markdown_of
 from groundup.reports.quantization_report import QuantizationReport, Search, figures_of
 from groundup.reports.quantization_texts import ReadText, read_text
-from groundup.resolve import find_model, open_model
+from groundup.resolve import Place, find_model, open_model
 from groundup.training.run_folder import Run
+from groundup.weights.gguf import GGUFFile
 from groundup.weights.new_folder import new_folder, refuse_in_use
 from groundup.weights.pretrained import Pretrained
 from groundup.weights.quantized_folder import save_quantized
@@ -39,8 +40,8 @@ CONTEXT_LENGTH = 512
 """Tokens of a window, or what the model sees if that is less."""
 TEXT_FOR_EACH = 4
 """Tokens of a text for each that is read to quantize: parts of it are drawn."""
-SURE = 0.999
-"""Of the increase that is allowed, what a search goes up to: sums in another order must not exceed it in the end."""
+SURE = 0.8
+"""Of the increase that is allowed, what a search goes up to: it is judged on other text, whose increase is another."""
 Report = Callable[[str], None]
 """Is told what is being done."""
 
@@ -83,7 +84,8 @@ def quantize(
         calibrate: text to quantize or search by, where that is needed: all but a last tenth. None: as `evaluate`.
         n_tokens: tokens to measure on.
         most_increase: by which part perplexity may rise: 0.03 is 3 %. None: by any.
-        search: give more bits to the layers that cost most, as many as it takes to stay within `most_increase`.
+        search: give more bits to the layers that cost most, as many as it takes to stay within `most_increase` on the
+            text behind the one that is measured on: what decides does not judge.
         speed: also measure tokens a second, which holds both models once more, laid out for drawing text.
         report: is told what is being done.
 
@@ -94,34 +96,77 @@ def quantize(
         raise InputError("expected most_increase to search for layers that keep to it, found none: say 0.03 for 3 %")
     refuse_in_use(folder)
     report(f"opening {name} …")
-    found, run = open_model(name), _run_of(name)
-    text = read_text(found, "validation", n_tokens=n_tokens, corpus=evaluate, run=run)
-    read = None
-    if config.needs_text or search:
-        corpus = evaluate if calibrate is None else calibrate
-        read = read_text(found, "train", n_tokens=TEXT_FOR_EACH * config.calibration_tokens, corpus=corpus, run=run)
-    after, seconds = _quantized(found.model, config, read, report)
+    found, place = open_model(name), find_model(name)
+    texts = _texts(found, place, config, n_tokens, (evaluate, calibrate), behind=search)
+    after, seconds = _quantized(found.model, config, texts.read, report)
     searched = None
-    if read is not None and search and most_increase is not None:
-        searched = _give_more_bits(found, after, (text, read), config, most_increase, report)
+    if search and most_increase is not None:
+        searched = _give_more_bits(found, after, texts, config, most_increase, report)
         if searched.finer == "float":
             config = replace(config, skip=(*config.skip, *searched.choice.names))
-    told = replace(_measured(found, after, text, report), model=Path(name).name or name, config=config,
-                   seconds=seconds, search=searched, calibration=None if read is None else read.name)  # fmt: skip
-    converses = found.chat_template is not None
-    if most_increase is not None and not told.degradation.increase <= most_increase:
-        return Quantized(report=told, folder=None, converses=converses)
-    if speed:
+    done = _Done(
+        name=Path(name).name or name, config=config, seconds=seconds, search=searched, widened=_few_bits(place)
+    )
+    told = _measured(found, after, texts, done, report)
+    kept = most_increase is None or told.degradation.increase <= most_increase
+    if kept and speed:
         report("measuring speed …")
         told = replace(told, speeds=_speeds(found.model, after))
-    report(f"writing {folder} …")
-    _save(replace(found, model=after), told, folder)
-    return Quantized(report=told, folder=folder, converses=converses)
+    if kept:
+        report(f"writing {folder} …")
+        _save(replace(found, model=after), told, folder)
+    return Quantized(report=told, folder=folder if kept else None, converses=found.chat_template is not None)
 
 
-def _run_of(name: str) -> Run | None:
-    place = find_model(name)
-    return Run.open(place.path) if place.kind == "run" and place.path is not None else None
+@dataclass(frozen=True)
+class _Texts:
+    """Texts that are read."""
+
+    judged: ReadText
+    """On which the model is measured, before and after."""
+    behind: ReadText | None
+    """What follows it, to search on."""
+    read: ReadText | None
+    """To quantize or to search by."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Done:
+    """What was done, of which the report says what came of it."""
+
+    name: str
+    config: QuantizationConfig
+    seconds: float
+    search: Search | None
+    widened: str | None
+
+
+def _texts(
+    found: Pretrained,
+    place: Place,
+    config: QuantizationConfig,
+    n_tokens: int,
+    corpora: tuple[str | None, str | None],
+    *,
+    behind: bool,
+) -> _Texts:
+    """Return the texts of the corpora to evaluate and to calibrate on; `behind`: also one to search on."""
+    run = Run.open(place.path) if place.kind == "run" and place.path is not None else None
+    evaluate, calibrate = corpora
+    judged, rest = read_text(found, "validation", n_tokens=(1 + behind) * n_tokens, corpus=evaluate, run=run), None
+    if behind:  # the token in the middle is predicted in the first, and only seen in the second
+        middle = max(1, (len(judged.ids) - 1) // 2)
+        judged, rest = replace(judged, ids=judged.ids[: middle + 1]), replace(judged, ids=judged.ids[middle:])
+    if not (config.needs_text or behind):
+        return _Texts(judged, rest, None)
+    corpus = evaluate if calibrate is None else calibrate
+    n_read = TEXT_FOR_EACH * config.calibration_tokens
+    return _Texts(judged, rest, read_text(found, "train", n_tokens=n_read, corpus=corpus, run=run))
+
+
+def _few_bits(place: Place) -> str | None:
+    """Return the formats of few bits of a file in which a model lies."""
+    return GGUFFile(place.path).few_bits if place.kind == "gguf" and place.path is not None else None
 
 
 def _quantized(model: GPT, config: QuantizationConfig, read: ReadText | None, report: Report) -> tuple[GPT, float]:
@@ -133,9 +178,9 @@ def _quantized(model: GPT, config: QuantizationConfig, read: ReadText | None, re
     return after, perf_counter() - begin
 
 
-def _measured(found: Pretrained, after: GPT, text: ReadText, report: Report) -> QuantizationReport:
-    """Return a report on quality and size; what was done is not in it yet."""
-    window = _window(found.model)
+def _measured(found: Pretrained, after: GPT, texts: _Texts, done: _Done, report: Report) -> QuantizationReport:
+    """Return the report on quality and size."""
+    text, window = texts.judged, _window(found.model)
     lost = compare_logits(
         found.model,
         after,
@@ -147,18 +192,20 @@ def _measured(found: Pretrained, after: GPT, text: ReadText, report: Report) -> 
     )
     report("measuring each layer …")
     return QuantizationReport(
-        model=found.source,
-        config=QuantizationConfig(),
+        model=done.name,
+        config=done.config,
         n_parameters=found.model.n_parameters(),
         bytes_before=bytes_of(found.model),
         bytes_after=bytes_of(after),
         degradation=lost,
         text=text.name,
         context_length=window,
-        calibration=None,
+        calibration=None if texts.read is None else texts.read.name,
         errors=tuple(layer_errors(found.model, after, _tensor(text)[None, :window])),
         speeds=None,
-        seconds=0.0,
+        seconds=done.seconds,
+        search=done.search,
+        widened=done.widened,
     )
 
 
@@ -171,16 +218,19 @@ def _sharing_copy(model: GPT) -> GPT:
 def _give_more_bits(
     found: Pretrained,
     after: GPT,
-    texts: tuple[ReadText, ReadText],
+    texts: _Texts,
     config: QuantizationConfig,
     most: float,
     report: Report,
 ) -> Search:
     """Put finer layers into `after`, in the place of those that cost most: int8 where it is in int4, else as they were.
 
-    What layers cost is measured on the text for that, and how many are enough on the one that judges in the end.
+    What layers cost is measured on the text for that, and how many are enough on what follows the one that judges in
+    the end.
     """
-    before, (text, read) = found.model, texts
+    before, text, read = found.model, texts.behind, texts.read
+    assert text is not None
+    assert read is not None
     lengths = byte_lengths_of(found.tokenizer)
 
     def loss_of(model: GPT) -> float:
@@ -202,7 +252,11 @@ def _give_more_bits(
     for name in choice.names:
         after.set_submodule(name, finer[name])
     return Search(
-        most_increase=most, costs=tuple(costs), choice=choice, finer="int8" if config.to == "int4" else "float"
+        most_increase=most,
+        costs=tuple(costs),
+        choice=choice,
+        finer="int8" if config.to == "int4" else "float",
+        n_tokens=len(text.ids) - 1,
     )
 
 

@@ -54,6 +54,7 @@ SEARCHED = replace(
         ),
         choice=Choice(names=tuple(NAMES[:3]), increase=0.0188, tried={0: 0.0312, 2: 0.0207, 3: 0.0188}),
         finer="int8",
+        n_tokens=8192,
     ),
 )
 PLAIN = replace(FOUND, config=QuantizationConfig(to="int8"), calibration=None, speeds=None)

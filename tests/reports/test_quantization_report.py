@@ -73,7 +73,7 @@ def test_the_config_is_told_in_words(config: QuantizationConfig, expected: str):
 def test_a_search_tells_what_it_measured():
     assert search_summary(SEARCHED.search).startswith(
         "For perplexity to rise by at most 2.00%, 3 of 211 layers are left in 8 bits. "
-        "Measured: +3.12% with 0, +2.07% with 2, +1.88% with 3. KL alone:"
+        "Measured on the 8,192 tokens behind those that judge: +3.12% with 0, +2.07% with 2, +1.88% with 3. KL alone:"
     )
     assert settings(SEARCHED) == "int4, GPTQ, groups of 32, 3 layers in int8"
     only = replace(SEARCHED, config=QuantizationConfig())
@@ -81,7 +81,17 @@ def test_a_search_tells_what_it_measured():
     last = [row[-1].text for row in search_table(SEARCHED.search).rows]
     assert last[:4] == ["int8", "int8", "int8", ""]
     none = replace(SEARCHED.search, choice=replace(SEARCHED.search.choice, names=(), tried={0: 0.01}), finer="float")
-    assert "no layer needs more bits. Measured: +1.00% with 0." in search_summary(none)
+    assert (
+        "no layer needs more bits. Measured on the 8,192 tokens behind those that judge: +1.00% with 0."
+        in search_summary(none)
+    )
+
+
+def test_a_search_is_in_the_figures_layer_by_layer():
+    search = figures_of(SEARCHED)["search"]
+    assert search["finer"] == dict.fromkeys(SEARCHED.search.choice.names, "int8")
+    assert (search["most_increase"], search["increase"], search["n_tokens"]) == (0.02, 0.0188, 8192)
+    assert "search" not in figures_of(FOUND)
 
 
 def test_figures_beyond_any_measure_can_be_shown():

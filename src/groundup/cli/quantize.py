@@ -35,7 +35,8 @@ class Quantize:
     most_perplexity_increase: float | None = None
     """Part by which perplexity may rise: 0.03 is 3 %. Beyond it nothing is kept, and the exit code is 1."""
     search: bool = False
-    """Give more bits to the layers that cost most, as many as it takes for --most-perplexity-increase."""
+    """Give more bits to the layers that cost most, as many as it takes for --most-perplexity-increase on the text
+    behind the one that is measured on."""
     speed: bool = True
     """Measure tokens a second, too."""
     out: Path | None = None
@@ -102,7 +103,7 @@ def _too_much(found: "QuantizationReport", chosen: Quantize) -> str:
         advice = ["--method gptq"] if config.method != "gptq" else []
         advice += ["--group-size 32"] if config.group_size > 32 else []
         advice += ["--to int8"]
-    advice = [*([] if chosen.search else ["--search"]), *advice] or ["a larger --most-perplexity-increase"]
+    advice = [f"--max-tokens {2 * chosen.max_tokens}" if chosen.search else "--search", *advice]
     return (
         f"expected perplexity to rise by at most {chosen.most_perplexity_increase:.2%}, found "
         f"{found.degradation.increase:.2%}: nothing was kept; try {' or '.join(advice)}"

@@ -34,6 +34,8 @@ class Search:
     """Layers that are finer than the others, and what was measured with them."""
     finer: Literal["int8", "float"]
     """What they are: in 8 bits where the others have 4, or as they were."""
+    n_tokens: int
+    """Tokens on which the choice was measured: those behind the ones that judge."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +68,8 @@ class QuantizationReport:
     """That quantizing took."""
     search: Search | None = None
     """What decided which layers were left."""
+    widened: str | None = None
+    """Formats of few bits that the model came in, and was widened from. None: it came in floats."""
 
 
 def title_of(found: QuantizationReport) -> str:
@@ -135,8 +139,9 @@ def search_summary(search: Search) -> str:
     how = "in 8 bits" if search.finer == "int8" else "as they were"
     done = f"{n} of {of} layers are left {how}" if n else "no layer needs more bits"
     return (
-        f"For perplexity to rise by at most {search.most_increase:.2%}, {done}. Measured: {tried}. KL alone: with only "
-        "this layer quantized, in thousandths of a nat a token; beside it what a megabyte costs, in millionths."
+        f"For perplexity to rise by at most {search.most_increase:.2%}, {done}. Measured on the "
+        f"{search.n_tokens:,} tokens behind those that judge: {tried}. KL alone: with only this layer "
+        "quantized, in thousandths of a nat a token; beside it what a megabyte costs, in millionths."
     )
 
 
@@ -151,6 +156,9 @@ def notes_of(found: QuantizationReport) -> list[str]:
     ]  # fmt: skip
     if found.calibration is not None:
         notes.append(f"Read to {'quantize' if found.config.needs_text else 'search'}: {found.calibration}.")
+    if found.widened is not None:
+        notes.append(f"The file keeps its matrices in {found.widened}: they were widened to float32, which is what "
+                     "stands before here, and rounded anew.")  # fmt: skip
     notes.append("KL divergence: by how much the loss would rise on text that the model before had written.")
     notes.append("Error of a layer: ‖Ŵx − Wx‖ / ‖Wx‖, with what the layer before is given as x.")
     if found.speeds is not None:
@@ -193,6 +201,14 @@ def figures_of(found: QuantizationReport) -> dict[str, Any]:
     if found.speeds is not None:
         figures["prefill"], figures["decode"] = ([getattr(one, kind) for one in found.speeds]
                                                  for kind in ("prefill", "decode"))  # fmt: skip
+    if found.search is not None:
+        search = found.search
+        figures["search"] = {
+            "most_increase": search.most_increase,
+            "increase": search.choice.increase,
+            "n_tokens": search.n_tokens,
+            "finer": dict.fromkeys(search.choice.names, search.finer),
+        }
     finite: dict[str, Any] = _finite(figures)
     return finite
 

@@ -97,6 +97,12 @@ class GGUFFile:
         """Return the size of the file in bytes."""
         return len(self._map)
 
+    @property
+    def few_bits(self) -> str | None:
+        """Names of the formats of few bits that tensors have, for people; None: there are but floats."""
+        names = sorted({info.block.name for info in self.tensors.values() if info.block.n_numbers > 1})
+        return " and ".join(names) or None
+
     def stored(self, info: TensorInfo) -> npt.NDArray[Any]:
         """Return the blocks of a tensor as they lie in the file [n_blocks]: a view, nothing is read yet."""
         dtype = info.block.dtype
