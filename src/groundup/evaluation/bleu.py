@@ -5,7 +5,6 @@ often as the reference has it. BP = min(1, exp(1 - r/h)) for h tokens and r in t
 """
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
@@ -16,6 +15,7 @@ from groundup import __version__
 from groundup.configs.checks import at_least
 from groundup.errors import InputError
 from groundup.evaluation.bleu_tokenizers import tokenizer_named
+from groundup.evaluation.n_grams import clipped_matches
 from groundup.evaluation.text_metric import Counts, with_references
 
 Smoothing = Literal["none", "floor", "add-k", "exp"]
@@ -166,7 +166,7 @@ class Bleu:
         matches: list[int] = []
         for n in range(1, self.max_order + 1):
             # What contains an n-gram contains its first n - 1 tokens: after an order without a match there is none.
-            matches.append(_matches(tokens, references, n) if n == 1 or matches[-1] else 0)
+            matches.append(clipped_matches(tokens, references, n) if n == 1 or matches[-1] else 0)
         nearest = min((abs(len(reference) - length), len(reference)) for reference in references)[1]
         return [length, nearest, *matches, *(max(length - n, 0) for n in range(self.max_order))]
 
@@ -189,20 +189,3 @@ class Bleu:
             elif self.smoothing == "floor":
                 precisions[i] = 100.0 * self._value() / total
         return precisions, n_found if self.effective_order else self.max_order
-
-
-def _matches(tokens: Sequence[str], references: Sequence[Sequence[str]], n: int) -> int:
-    """Return how many n-grams of a text its references have, each as often as the one that has it most often."""
-    left = Counter(_n_grams(references[0], n))
-    for reference in references[1:]:
-        left |= Counter(_n_grams(reference, n))
-    matched = 0
-    for gram in _n_grams(tokens, n):
-        if left.get(gram, 0):
-            left[gram] -= 1
-            matched += 1
-    return matched
-
-
-def _n_grams(tokens: Sequence[str], n: int) -> Iterable[object]:
-    return tokens if n == 1 else zip(*(tokens[i:] for i in range(n)), strict=False)

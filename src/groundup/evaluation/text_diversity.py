@@ -1,7 +1,9 @@
 """How varied drawn texts are: the share of n-grams that are different, and the share that a text repeats."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+
+from groundup.evaluation.n_grams import n_grams
 
 _WORD = re.compile(r"\w+|[^\w\s]")
 
@@ -36,7 +38,7 @@ def distinct_n(texts: Iterable[Sequence[str]], n: int) -> float | None:
         >>> distinct_n([["a", "b", "a", "b"]], 1), distinct_n([["a", "b", "a", "b"]], 2)  # {a, b} / 4; {ab, ba} / 3
         (0.5, 0.6666666666666666)
     """
-    grams = [gram for text in texts for gram in _n_grams(text, n)]
+    grams = [gram for text in texts for gram in n_grams(text, n)]
     return len(set(grams)) / len(grams) if grams else None
 
 
@@ -60,11 +62,5 @@ def repeated_share(texts: Iterable[Sequence[str]], n: int = 4) -> float | None:
         >>> repeated_share([["a", "b", "a", "b", "a"]], 2)  # ab ba ab ba: two of four were there before
         0.5
     """
-    grams = [found for text in texts if (found := list(_n_grams(text, n)))]
+    grams = [found for text in texts if (found := list(n_grams(text, n)))]
     return sum(1 - len(set(one)) / len(one) for one in grams) / len(grams) if grams else None
-
-
-def _n_grams(text: Sequence[str], n: int) -> Iterator[tuple[str, ...]]:
-    if n < 1:
-        raise ValueError(f"expected n of at least 1, found {n}")
-    return zip(*(text[i:] for i in range(n)), strict=False)
