@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from groundup.configs import Band
-from groundup.recipes import RECIPES
+from groundup.recipes.language import RECIPES
 from groundup.training.metrics import read_metrics
 
 SEEDS = (1337, 1338, 1339)

@@ -6,6 +6,7 @@ from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
+from groundup.configs.run_tasks import run_task
 from groundup.planning.quantities import in_bytes
 from groundup.resolve import QUANTIZED, find_model
 from groundup.weights.catalog import PUBLISHED
@@ -92,13 +93,13 @@ def _quantized(folder: Path) -> list[Available]:
 
 
 def _runs(folder: Path) -> list[Available]:
-    """Return the runs in `folder` that have weights and write, the newest first; classifiers write nothing."""
+    """Return the runs in `folder` that have weights and write, the newest first."""
     found = []
     for config in folder.glob("*/config.json"):
         weights = sorted(
             config.parent.glob("checkpoints/step-*/model.safetensors"), key=lambda path: path.stat().st_mtime
         )
-        if weights and _read(config).get("task") != "classify":
+        if weights and run_task(_read(config).get("task")).writes:
             found.append((weights[-1].stat().st_mtime, config.parent, weights[-1]))
     return [
         Available(

@@ -10,7 +10,7 @@ from groundup.data.corpora import find_corpus
 from groundup.data.tales import bits_per_byte, is_valid
 from groundup.errors import InputError
 from groundup.generation import generate
-from groundup.recipes import recipe
+from groundup.recipes import language
 from groundup.training.launch import start
 from groundup.training.trained import LoadedRun, evaluate_run, load_run
 
@@ -48,7 +48,7 @@ class DemoResult:
 
 def demo_config(*, quick: bool = False) -> RunConfig:
     """Return the `tales` recipe; with `quick`, twenty steps of it, to see that everything works."""
-    config = recipe("tales")
+    config = language.tales()
     if not quick:
         return config
     training = config.training

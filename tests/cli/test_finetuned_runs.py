@@ -29,7 +29,7 @@ def test_commands_for_runs_of_train_say_so(run: Path, command: str, capsys: pyte
     assert main([command, str(run), *(["--step", "3"] if command == "replay" else [])]) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1
-    assert f"expected a run of groundup train, found {run}, of groundup finetune classify" in said
+    assert f"found {run}, of a tuned classifier: " in said
     assert f"groundup report {run}" in said
 
 

@@ -8,7 +8,8 @@ from groundup.cli.parse import parse
 from groundup.cli.train import Train
 from groundup.configs import Band, Bands, RunConfig, from_json, settings_of, to_json
 from groundup.errors import InputError
-from groundup.recipes import RECIPES, recipe
+from groundup.recipes import recipe
+from groundup.recipes.language import RECIPES
 
 
 def with_bands(config: RunConfig) -> RunConfig:
@@ -43,13 +44,13 @@ def test_a_config_of_a_run_before_there_were_bands_can_be_read():
 
 def test_the_command_line_keeps_bands_and_does_not_show_them(capsys: pytest.CaptureFixture[str]):
     config = with_bands(recipe("tales"))
-    chosen = parse(Train, ["--training.steps", "7"], program="train", default=Train(config=config)).config
+    chosen = parse(Train[RunConfig], ["--training.steps", "7"], program="train", default=Train(config=config)).config
     assert chosen.bands == config.bands
     assert chosen.training.steps == 7
     with pytest.raises(InputError, match=r"Unrecognized options: --bands\.points"):
-        parse(Train, ["--bands.points", "7"], program="train", default=Train(config=config))
+        parse(Train[RunConfig], ["--bands.points", "7"], program="train", default=Train(config=config))
     with pytest.raises(SystemExit):
-        parse(Train, ["--help"], program="train", default=Train(config=config))
+        parse(Train[RunConfig], ["--help"], program="train", default=Train(config=config))
     shown = capsys.readouterr().out
     assert "--training.steps" in shown
     assert "bands" not in shown

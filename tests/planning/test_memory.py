@@ -16,7 +16,7 @@ from groundup.configs.training import EvaluationConfig, TrainConfig
 from groundup.models.gpt import GPT
 from groundup.planning import memory as planned
 from groundup.planning.memory import estimate_memory, evaluation_batch, expected_vocabulary, has_documents
-from groundup.recipes import RECIPES
+from groundup.recipes.language import RECIPES
 from groundup.tasks import language_modeling
 from groundup.training.optimizers import build_optimizer
 

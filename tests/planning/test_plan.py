@@ -13,7 +13,8 @@ from groundup.planning import plan as planning
 from groundup.planning.page import page
 from groundup.planning.plan import Plan, make_plan, n_checkpoints
 from groundup.planning.trial import Trial
-from groundup.recipes import RECIPES, recipe
+from groundup.recipes import recipe
+from groundup.recipes.language import RECIPES
 
 TRIAL = Trial(
     vocab_size=65,

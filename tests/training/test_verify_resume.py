@@ -11,7 +11,7 @@ from groundup.cli.main import main
 from groundup.configs import RunConfig
 from groundup.errors import InputError
 from groundup.recipes import RECIPES
-from groundup.training import killed, launch, session, verify_resume
+from groundup.training import killed, kinds, session, verify_resume
 from groundup.training.step import Stepper
 from groundup.training.tracking import Tracker
 from groundup.training.verify_resume import FEWEST_STEPS, choose_kills, shorten
@@ -36,9 +36,9 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
             if moment:
                 killed.die_at(moment, step)
                 with pytest.raises(Death):
-                    launch.resume(run, console=Console(quiet=True))
+                    kinds.resume(run, console=Console(quiet=True))
             else:
-                launch.resume(run, console=Console(quiet=True))
+                kinds.resume(run, console=Console(quiet=True))
 
     monkeypatch.setattr(killed, "die", die)
     monkeypatch.setattr(verify_resume, "_session", run_session)
@@ -88,7 +88,7 @@ def test_any_recipe_can_be_shortened(name: str):
     assert short.model == made.model
     assert short.training.sequences_per_step == made.training.sequences_per_step
     assert short.training.evaluation.patience is None
-    assert short.data.max_bytes is not None
+    assert (short.data.max_bytes if hasattr(short.data, "max_bytes") else short.data.max_pairs) is not None
     with pytest.raises(InputError, match="at least 6 steps, found 5"):
         shorten(made, 5)
 

@@ -1,5 +1,6 @@
 """What `train`, `finetune` and `resume` say when a run has ended."""
 
+from groundup.configs.run_tasks import use_of
 from groundup.training.loop import Outcome
 
 
@@ -9,12 +10,13 @@ def finish(outcome: Outcome) -> int:
         return 130
     figures = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in outcome.metrics.items())
     path = outcome.run.path
+    use = use_of(outcome.run.config.get("task"), path)
     if outcome.was_over:
         print(_nothing_left(outcome, figures))
-        print(f"next: groundup generate {path}\n      groundup evaluate {path}")
+        print(f"next: {use}\n      groundup evaluate {path}")
         return 0
     print(f"done in {outcome.seconds:,.0f} s after {outcome.step:,} steps{_early(outcome)}: {figures}")
-    print(f"loss curve: {outcome.run.loss_curve}\nnext: groundup generate {path}\n      groundup evaluate {path}")
+    print(f"loss curve: {outcome.run.loss_curve}\nnext: {use}\n      groundup evaluate {path}")
     return 0
 
 
@@ -29,9 +31,8 @@ def finish_tuned(outcome: Outcome) -> int:
     else:
         print(f"done in {outcome.seconds:,.0f} s after {outcome.step:,} steps{_early(outcome)}: {path}")
     base = outcome.run.config["base"]
-    use = {"classify": f'groundup classify {path} "a text"', "chat": f"groundup chat {path}"}
     again = f"groundup report {path}" if task == "classify" else f"groundup compare {base} {path} --prompts FILE"
-    print(f"next: {use.get(task, f'groundup generate {path}')}\n      {again}")
+    print(f"next: {use_of(task, path)}\n      {again}")
     return 0
 
 

@@ -6,7 +6,7 @@ import difflib
 import io
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import tyro
 from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructTypeInfo
@@ -107,14 +107,16 @@ def _with_options(message: str, cls: type) -> str:
 
 def _options(cls: type, prefix: str) -> Iterator[tuple[str, str]]:
     """Yield each field as its class and name, and the option that sets it, those of nested configs too."""
-    hints = get_type_hints(cls, include_extras=True)
-    for field in dataclasses.fields(cls):
+    plain: Any = get_origin(cls) or cls  # Train[RunConfig] is Train, whose C is a RunConfig
+    meant = dict(zip(getattr(plain, "__parameters__", ()), get_args(cls), strict=False))
+    hints = get_type_hints(plain, include_extras=True)
+    for field in dataclasses.fields(plain):
         hint: Any = hints[field.name]
         named = [mark.name for mark in getattr(hint, "__metadata__", ()) if hasattr(mark, "name")]
         name = named[0] if named else _NAMES.get(cls, {}).get(field.name, field.name).replace("_", "-")
         option = f"{prefix}{name}" if name else prefix.rstrip(".")
-        yield f"{cls.__name__}.{field.name}", option
-        for part in (hint, *get_args(hint)):  # Annotated[Config, …], Config | None
+        yield f"{plain.__name__}.{field.name}", option
+        for part in (meant.get(one, one) for one in (hint, *get_args(hint))):  # Annotated[Config, …], Config | None
             if dataclasses.is_dataclass(part) and isinstance(part, type):
                 yield from _options(part, f"{option}." if name else prefix)
 

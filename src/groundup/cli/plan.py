@@ -6,7 +6,7 @@ from typing import Annotated
 import tyro
 
 from groundup.cli.parse import parse
-from groundup.cli.recipe_list import asks_for_list, recipe_list, recipe_or_run
+from groundup.cli.recipe_list import asks_for_list, language_recipe_or_run, recipe_list
 from groundup.configs.run import RunConfig
 from groundup.errors import InputError
 
@@ -29,7 +29,9 @@ def command(arguments: list[str]) -> int:
         print(recipe_list("plan", "RECIPE|RUN"))
         return 0
     name = arguments[0]
-    chosen = parse(Plan, arguments[1:], program=f"groundup plan {name}", default=Plan(config=recipe_or_run(name)))
+    chosen = parse(
+        Plan, arguments[1:], program=f"groundup plan {name}", default=Plan(config=language_recipe_or_run(name, "plan"))
+    )
     from rich.console import Console
 
     from groundup.planning.page import page

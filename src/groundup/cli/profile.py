@@ -9,7 +9,7 @@ from typing import Annotated
 import tyro
 
 from groundup.cli.parse import parse
-from groundup.cli.recipe_list import asks_for_list, recipe_list, recipe_or_run
+from groundup.cli.recipe_list import asks_for_list, language_recipe_or_run, recipe_list
 from groundup.configs.checks import at_least
 from groundup.configs.run import RunConfig
 
@@ -37,7 +37,10 @@ def command(arguments: list[str]) -> int:
         return 0
     name = arguments[0]
     chosen = parse(
-        Profile, arguments[1:], program=f"groundup profile {name}", default=Profile(config=recipe_or_run(name))
+        Profile,
+        arguments[1:],
+        program=f"groundup profile {name}",
+        default=Profile(config=language_recipe_or_run(name, "profile")),
     )
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler would write its comings and goings; read once
     from rich.console import Console

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from groundup.configs.run import RunConfig
+from groundup.configs.run import Configured, RunConfig
+from groundup.configs.run_tasks import run_task
 from groundup.errors import InputError
-from groundup.recipes import RECIPES, recipe
+from groundup.recipes import RECIPES, language, recipe
 
 
 def asks_for_list(arguments: list[str]) -> bool:
@@ -17,19 +18,37 @@ def asks_for_list(arguments: list[str]) -> bool:
     return not arguments or arguments[0] in ("-h", "--help")
 
 
-def recipe_or_run(name: str) -> RunConfig:
-    """Return the config of a recipe, or of the run whose folder `name` is.
+def recipe_or_run(name: str) -> Configured:
+    """Return the config of a recipe, or of the run whose folder `name` is, whatever it learns.
 
     Raises:
-        InputError: neither, or the run of another version.
+        InputError: neither, or the run of another command or version.
     """
     if name in RECIPES:
         return recipe(name)
     if not Path(name).is_dir():
         raise InputError(f"expected a recipe or the folder of a run, found {name!r}: recipes are {', '.join(RECIPES)}")
-    from groundup.training.run_folder import Run  # reads the config, without torch
+    from groundup.training.kinds import known_kind  # these read the config, without torch
+    from groundup.training.run_folder import Run
 
-    return Run.open(Path(name)).read_config(RunConfig)
+    run = Run.open(Path(name))
+    return run.read_config(known_kind(run.config, run.path).config)
+
+
+def language_recipe_or_run(name: str, command: str) -> RunConfig:
+    """Return the config of a recipe or run of a language model, the only kind that `command` knows.
+
+    Raises:
+        InputError: neither, or one that learns something else.
+    """
+    config = recipe_or_run(name)
+    if not isinstance(config, RunConfig):
+        found = run_task(getattr(config, "task", None)).model
+        raise InputError(
+            f"expected a recipe or run of a language model, found {name}, of {found}: groundup {command} covers "
+            f"{', '.join(language.RECIPES)}"
+        )
+    return config
 
 
 def recipe_list(command: str, what: str = "RECIPE") -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import tyro
 
 from groundup.cli.parse import parse
-from groundup.configs import RunConfig, TrainConfig
+from groundup.configs import TrainConfig
 from groundup.errors import InputError
 
 
@@ -24,30 +24,32 @@ class Resume:
 def command(arguments: list[str]) -> int:
     """Parse, resume, and say what to do next."""
     from groundup.training.changes import check_options  # these read the config, without torch
+    from groundup.training.kinds import kind_of
     from groundup.training.run_folder import Run
 
     config: Any = None
     default, is_tuned = None, False
     if arguments and not arguments[0].startswith("-"):
         run = Run.open(Path(arguments[0]))
-        is_tuned = "task" in run.config
-        config = _tuning_config(run) if is_tuned else run.read_config(RunConfig)
+        kind: Any = kind_of(run.config)
+        is_tuned = kind is None
+        config = _tuning_config(run) if is_tuned else run.read_config(kind.config)
         default = Resume(run=Path(arguments[0]), training=config.training)
     check_options(arguments)
     chosen = parse(Resume, arguments, program="groundup resume", default=default)
     if config is None:
         raise InputError(f"expected the run first: groundup resume {chosen.run} [OPTIONS]")
     from groundup.cli.outcome import finish, finish_tuned
+    from groundup.resolve import open_model
 
     config = replace(config, training=chosen.training)
     if is_tuned:
         from groundup.finetuning.launch import resume_finetune
-        from groundup.resolve import open_model
 
         return finish_tuned(resume_finetune(chosen.run, open_base=open_model, config=config))
-    from groundup.training.launch import resume
+    from groundup.training.kinds import resume
 
-    return finish(resume(chosen.run, config=config))
+    return finish(resume(chosen.run, config=config, open_model=open_model))
 
 
 def _tuning_config(run: Any) -> Any:  # noqa: ANN401 - of one of four kinds

@@ -2,24 +2,26 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Generic, TypeVar
 
 import tyro
 
 from groundup.cli.parse import parse
 from groundup.cli.recipe_list import asks_for_list, recipe_list
-from groundup.configs.run import RunConfig
+from groundup.configs.run import Configured, RunConfig
 from groundup.errors import InputError
 from groundup.recipes import RECIPES, recipe
 
+C = TypeVar("C", bound=Configured)
+
 
 @dataclass(frozen=True, kw_only=True)
-class Train:
+class Train(Generic[C]):
     """Train a model from scratch: every field of the recipe can be set."""
 
     out: Path | None = None
     """Folder of the run. None: runs/RECIPE."""
-    config: Annotated[RunConfig, tyro.conf.arg(name="")]
+    config: Annotated[C, tyro.conf.arg(name="")]
     """The recipe."""
 
 
@@ -31,10 +33,14 @@ def command(arguments: list[str]) -> int:
     name = arguments[0]
     if name not in RECIPES and (Path(name) / "config.json").is_file():
         raise InputError(f"expected a recipe, found the run {name}: go on with it by groundup resume {name}")
-    chosen = parse(Train, arguments[1:], program=f"groundup train {name}", default=Train(config=recipe(name)))
+    default = recipe(name)
+    kind: Any = Train
+    chosen = parse(kind[type(default)], arguments[1:], program=f"groundup train {name}", default=Train(config=default))
     from groundup.cli.outcome import finish  # torch: not for --help
     from groundup.planning.fitting import check
-    from groundup.training.launch import start
+    from groundup.resolve import open_model
+    from groundup.training.kinds import start
 
-    check(chosen.config)  # a run that cannot fit is refused before anything is made
-    return finish(start(chosen.config, chosen.out or Path("runs") / name))
+    if isinstance(chosen.config, RunConfig):
+        check(chosen.config)  # a run that cannot fit is refused before anything is made
+    return finish(start(chosen.config, chosen.out or Path("runs") / name, open_model=open_model))

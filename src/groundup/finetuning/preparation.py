@@ -1,7 +1,5 @@
 """From the config of a run that learns to label texts to its model and task; and what every task needs of a base."""
 
-import hashlib
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -13,12 +11,13 @@ from groundup.configs.training import TrainConfig
 from groundup.data.labelled import LabelledSplits, load_labelled
 from groundup.errors import InputError
 from groundup.finetuning.methods import apply_method
-from groundup.finetuning.runs import FinetuneConfig, refuse_lost
+from groundup.finetuning.runs import FinetuneConfig
 from groundup.models.classifier import Classifier
 from groundup.tasks.classification import Classification, TextBatch
 from groundup.training.learned import is_learned, n_learned, n_numbers, start_of
 from groundup.training.lifecycle import Ready
-from groundup.training.run_folder import Run, write_atomically
+from groundup.training.run_folder import Run
+from groundup.training.same_data import same_data
 from groundup.weights.pretrained import Pretrained
 
 Report = Callable[[str], None]
@@ -152,25 +151,3 @@ def _cut(task: Classification, max_tokens: int) -> list[str]:
 
 def _parts(splits: LabelledSplits) -> list[tuple[str, Any]]:
     return [("to learn", splits.train), ("for validation", splits.validation), ("for the test", splits.test)]
-
-
-def same_data(run: Run, everything: object, **told: object) -> None:
-    """Write down in data.json what the run learns from, by its hash, with what is `told` of it; later, refuse other.
-
-    Raises:
-        InputError: not what the run began with, or a damaged file.
-    """
-    path = run.path / "data.json"
-    digest = hashlib.sha256(json.dumps(everything, ensure_ascii=False).encode()).hexdigest()
-    try:
-        before = json.loads(path.read_text(encoding="utf-8"))["sha256"]
-    except FileNotFoundError:
-        refuse_lost(run, path)
-        write_atomically(path, json.dumps({"sha256": digest, **told}, indent=2, ensure_ascii=False) + "\n")
-        return
-    except (OSError, ValueError, KeyError, TypeError):
-        raise InputError(f"expected {path} as it was written, found something else: restore it from a copy") from None
-    if before != digest:
-        raise InputError(
-            f"expected the data that {run.path} began with, found others: put the file back as it was, or start anew"
-        )

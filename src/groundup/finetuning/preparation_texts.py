@@ -12,7 +12,7 @@ from groundup.data.preferences import read_preferences, split_preferences
 from groundup.data.tokens import TokenFile, open_tokens, prepare_tokens
 from groundup.download import local_path
 from groundup.errors import InputError
-from groundup.finetuning.preparation import check_room, model_page, refuse_idle, same_data, tune
+from groundup.finetuning.preparation import check_room, model_page, refuse_idle, tune
 from groundup.models.gpt import GPT
 from groundup.tasks.conversations import ConversationTuning, ReplyBatch
 from groundup.tasks.language_modeling import LanguageModeling, TokenBatch
@@ -22,6 +22,7 @@ from groundup.training.devices import choose_device
 from groundup.training.lifecycle import Ready
 from groundup.training.preparation import before_documents
 from groundup.training.run_folder import Run
+from groundup.training.same_data import same_data
 from groundup.weights.pretrained import Pretrained
 
 Encoded = EncodedChats | EncodedPairs

@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 from groundup.configs.finetune_runs import ChatConfig, ClassifyConfig, PreferConfig, TextConfig
+from groundup.configs.run_tasks import RUN_TASKS
 from groundup.errors import InputError
 from groundup.finetuning.base import base_fingerprint
 from groundup.training.run_folder import Run, write_atomically
+from groundup.training.same_data import refuse_lost
 from groundup.weights.pretrained import Pretrained
 
 FinetuneConfig = ClassifyConfig | TextConfig | ChatConfig | PreferConfig
@@ -21,20 +23,18 @@ KINDS: dict[str, type[FinetuneConfig]] = {
 
 
 def kind_of(run: Run) -> type[FinetuneConfig] | None:
-    """Return the kind of config that a run has; None: `groundup train` began it.
+    """Return the kind of config that a run has; None: it began with random weights.
 
     Raises:
         InputError: a task that this version does not know.
     """
     task = run.config.get("task")
-    if task is None:
-        return None
-    if task not in KINDS:
+    if task not in RUN_TASKS:
+        known = ", ".join(name for name in RUN_TASKS if name)
         raise InputError(
-            f"expected {run.path / 'config.json'} to name a task, {', '.join(KINDS)}, found {task!r}: "
-            "it is of another version"
+            f"expected {run.path / 'config.json'} to name a task, {known}, found {task!r}: it is of another version"
         )
-    return KINDS[task]
+    return None if task is None else KINDS.get(task)
 
 
 def is_finetuned(path: Path) -> bool:
@@ -43,12 +43,6 @@ def is_finetuned(path: Path) -> bool:
         return kind_of(Run.open(path)) is not None
     except InputError:
         return False
-
-
-def refuse_lost(run: Run, path: Path) -> None:
-    """Raise InputError if `path`, which is not there, was written before the checkpoints that are."""
-    if run.checkpoint_steps():
-        raise InputError(f"expected {path}, which says what {run.path} began with, found none: restore it from a copy")
 
 
 def check_base(run: Run, base: Pretrained, name: str) -> None:

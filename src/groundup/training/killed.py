@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
-from groundup.training import launch, session
+from groundup.training import kinds, session
 from groundup.training.step import Stepper
 from groundup.training.tracking import Tracker
 
@@ -61,4 +61,4 @@ def _die_at_second_sync() -> None:
 if __name__ == "__main__":
     if len(sys.argv) > 2:
         die_at(sys.argv[2], int(sys.argv[3]))
-    launch.resume(Path(sys.argv[1]), console=Console(quiet=True))
+    kinds.resume(Path(sys.argv[1]), console=Console(quiet=True))

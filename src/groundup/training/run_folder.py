@@ -4,11 +4,12 @@ import hashlib
 import json
 import os
 import shutil
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from groundup.configs.codec import from_dict, to_dict, to_json
+from groundup.configs.run_tasks import run_task, use_of
 from groundup.errors import InputError
 
 C = TypeVar("C")
@@ -103,10 +104,11 @@ class Run:
             InputError: naming the file and the field, when it was written by another version or for another task.
         """
         task = self.config.get("task")
-        if task is not None and is_dataclass(cls) and "task" not in {field.name for field in fields(cls)}:
+        wanted = getattr(cls, "task", None)  # of a dataclass, the field's default
+        if task != wanted:
             raise InputError(
-                f"expected a run of groundup train, found {self.path}, of groundup finetune {task}: "
-                f"groundup report {self.path} shows what it reached, groundup resume {self.path} goes on with it"
+                f"expected a run of {run_task(wanted).model}, found {self.path}, of {run_task(task).model}: "
+                f"{use_of(task, self.path)} uses it, groundup report {self.path} shows what it reached"
             )
         try:
             return from_dict(cls, self.config)

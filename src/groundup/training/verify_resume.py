@@ -8,18 +8,19 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
-from groundup.configs.run import RunConfig
+from groundup.configs.run import Configured
 from groundup.errors import InputError
 from groundup.training.metrics import read_metrics
 from groundup.training.run_folder import Run
 
 FEWEST_STEPS = 6
 """Below it there is no room for three kills at different steps."""
-MAX_BYTES = 1_000_000
-"""Text that the proof reads: more would only take longer."""
+MOST = {"max_bytes": 1_000_000, "max_pairs": 2_000}
+"""What the proof reads, by the field of the data's config that says so: more would only take longer."""
 COMPARED = ("model.safetensors", "optimizer.safetensors")
 """Files of the last checkpoint that must be the same, byte for byte."""
 MOMENTS = {
@@ -28,7 +29,8 @@ MOMENTS = {
     "evaluation": "in the evaluation after step",
 }
 """Where `groundup.training.killed` can let a session die, and how that is said."""
-_PREPARED = ("config.json", "tokenizer.json", "tokens", "compute.json")
+_PREPARED = ("config.json", "tokenizer.json", "source-tokenizer.json", "data.json", "tokens", "compute.json")
+C = TypeVar("C", bound=Configured)
 _FIGURES = ("kind", "step", "loss", "gradient_norm", "learning_rate", "tokens", "bits_per_byte")
 
 
@@ -51,13 +53,14 @@ class Verdict:
         return self.same_records and all(one == other for one, other in self.hashes.values())
 
 
-def shorten(config: RunConfig, steps: int) -> RunConfig:
+def shorten(config: C, steps: int) -> C:
     """Return `config` with fewer steps and all that could drift in them: the model and the batches stay.
 
     Raises:
         InputError: fewer than FEWEST_STEPS.
 
     Example:
+        >>> from groundup.configs.run import RunConfig
         >>> shorten(RunConfig(), 24).training.evaluation.every_steps
         6
     """
@@ -73,11 +76,14 @@ def shorten(config: RunConfig, steps: int) -> RunConfig:
     )
     checkpoints = replace(training.checkpoints, every_steps=max(1, steps // 8))
     training = replace(training, steps=steps, log_every=1, evaluation=evaluation, checkpoints=checkpoints)
-    max_bytes = min(config.data.max_bytes or MAX_BYTES, MAX_BYTES)
-    return replace(config, data=replace(config.data, max_bytes=max_bytes), training=training)
+    made: Any = config  # each kind has a data of its own
+    most = {name: MOST[name] for name in MOST if name in {field.name for field in fields(made.data)}}
+    shorter = {name: min(getattr(made.data, name) or number, number) for name, number in most.items()}
+    changed: C = replace(made, data=replace(made.data, **shorter), training=training)
+    return changed
 
 
-def verify_resume(config: RunConfig, folder: Path, *, seed: int, report: Callable[[str], None]) -> Verdict:
+def verify_resume(config: Configured, folder: Path, *, seed: int, report: Callable[[str], None]) -> Verdict:
     """Train a (shortened) config twice in `folder`: at one go, and killed three times and resumed each time.
 
     Each session is a process of its own. The second run reads the first one's tokens and its choices of threads and
@@ -102,10 +108,11 @@ def verify_resume(config: RunConfig, folder: Path, *, seed: int, report: Callabl
     return Verdict(step=step, kills=kills, hashes=hashes, same_records=same_records)
 
 
-def choose_kills(config: RunConfig, seed: int) -> tuple[tuple[str, int], ...]:
+def choose_kills(config: Configured, seed: int) -> tuple[tuple[str, int], ...]:
     """Return three moments to die at, one in each third of the run.
 
     Example:
+        >>> from groundup.configs.run import RunConfig
         >>> choose_kills(shorten(RunConfig(), 24), seed=0)
         (('step', 7), ('save', 12), ('evaluation', 18))
     """

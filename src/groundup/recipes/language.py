@@ -1,4 +1,4 @@
-"""Named runs: each is a function that returns a `RunConfig`, with the reason for its numbers beside them."""
+"""Named runs of language models: functions that return a `RunConfig`, with the reason for their numbers beside them."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,7 +8,6 @@ from groundup.configs.model import GPTConfig
 from groundup.configs.optimizer import OptimizerConfig
 from groundup.configs.run import DataConfig, RunConfig
 from groundup.configs.training import CheckpointConfig, EvaluationConfig, ScheduleConfig, TrainConfig
-from groundup.errors import InputError
 
 
 def tales() -> RunConfig:
@@ -169,19 +168,4 @@ RECIPES: dict[str, Callable[[], RunConfig]] = {
     "shakespeare-char-best": shakespeare_char_best,
     "shakespeare-gpt2": shakespeare_gpt2,
 }
-"""Every recipe by the name the command line uses."""
-
-
-def recipe(name: str) -> RunConfig:
-    """Return the config of the recipe called `name`.
-
-    Raises:
-        InputError: listing the known names.
-
-    Example:
-        >>> recipe("shakespeare-char").model.n_layers
-        4
-    """
-    if name not in RECIPES:
-        raise InputError(f"unknown recipe {name!r}: known are {', '.join(RECIPES)}")
-    return RECIPES[name]()
+"""Every one by the name the command line uses."""
