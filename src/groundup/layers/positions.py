@@ -45,19 +45,20 @@ def sinusoidal_table(
         >>> sinusoidal_table(4, 1, pairing="halves").tolist()
         [[0.0, 0.0, 1.0, 1.0]]
     """
-    angles = position_angles(d_model, context_length, base)  # [C, ceil(D/2)]
-    return _pair(angles.sin(), angles.cos(), pairing)[:, :d_model]
+    # In float64: 500 radians in float32 are off by 3e-5, and so would be their sine.
+    angles = position_angles(d_model, context_length, base, torch.float64)  # [C, ceil(D/2)]
+    return _pair(angles.sin(), angles.cos(), pairing)[:, :d_model].float()
 
 
-def position_angles(d_model: int, context_length: int, base: float) -> Tensor:
+def position_angles(d_model: int, context_length: int, base: float, dtype: torch.dtype = torch.float32) -> Tensor:
     """Return position · base^(-2i/D) for each pair i of columns: [C, ceil(D/2)], in radians.
 
     Example:
         >>> [[round(angle, 4) for angle in row] for row in position_angles(4, 3, base=100.0).tolist()]
         [[0.0, 0.0], [1.0, 0.1], [2.0, 0.2]]
     """
-    frequencies = 1.0 / base ** (torch.arange(0, d_model, 2, dtype=torch.float32) / d_model)
-    return torch.arange(context_length, dtype=torch.float32)[:, None] * frequencies
+    frequencies = 1.0 / base ** (torch.arange(0, d_model, 2, dtype=dtype) / d_model)
+    return torch.arange(context_length, dtype=dtype)[:, None] * frequencies
 
 
 class SinusoidalPositions(nn.Module):

@@ -174,7 +174,8 @@ class Seq2Seq(nn.Module):
     @torch.no_grad()
     def sources(self, encoded: Encoded) -> Sources:
         """Return the keys and values that the decoder's layers look at, computed once; no gradient flows through."""
-        pairs = [block.cross_attention.keys_and_values(encoded.hidden) for block in self.decoder]
+        blocks = [block for block in self.decoder if isinstance(block, DecoderBlock)]  # all, for the type checker
+        pairs = [block.cross_attention.keys_and_values(encoded.hidden) for block in blocks]
         mask = encoded.mask
         if mask is not None and bool(mask.all()):  # a batch without padding: attention without a mask is faster
             mask = None

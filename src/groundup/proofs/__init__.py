@@ -10,6 +10,7 @@ from groundup.proofs import (
     models,
     pretrained,
     quantization,
+    seq2seq,
     tokenization,
     training,
 )
@@ -22,6 +23,7 @@ PROOFS: tuple[Proof, ...] = (
     *data.PROOFS,
     *layers.PROOFS,
     *models.PROOFS,
+    *seq2seq.PROOFS,
     *quantization.PROOFS,
     *pretrained.PROOFS,
     *generation.PROOFS,
