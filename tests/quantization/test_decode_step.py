@@ -130,6 +130,9 @@ def test_models_that_it_does_not_know():
     assert build_decode_step(GPT(replace(GPT2, norm_order="post"))) is None
     assert build_decode_step(GPT(replace(GPT2, d_model=48))) is None  # no multiple of 32
     assert build_decode_step(build(LLAMA, QuantizationConfig(to="int8", activations="dynamic"))) is None
+    interleaved = build(LLAMA)
+    interleaved.rotary.pairing = "interleaved"  # of weights whose columns were never brought in our order
+    assert build_decode_step(interleaved) is None
 
 
 def test_without_numba_there_is_none(monkeypatch: pytest.MonkeyPatch):

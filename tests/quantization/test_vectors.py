@@ -63,15 +63,14 @@ def test_normalize(width: int, size: float, centred: bool, seed: int):
     assert (wide(out) - expected).abs().max() <= 1e-5 * max(1.0, expected.abs().max().item())
 
 
-@pytest.mark.parametrize(("pairing", "name"), [(1, "halves"), (2, "interleaved")])
 @pytest.mark.parametrize("width", [2, 8, 64])
-def test_rotate(pairing: int, name: str, width: int):
-    layer = RotaryPositions(d_head=width, context_length=50, pairing=name)
+def test_rotate(width: int):
+    layer = RotaryPositions(d_head=width, context_length=50)
     for position in (0, 1, 49):
         x = numbers(width, seed=position)
         expected = layer(1, position)(torch.from_numpy(x).view(1, 1, 1, -1)).flatten()
         turned = x.copy()
-        rotate(turned, layer.cos[position].numpy(), layer.sin[position].numpy(), pairing)
+        rotate(turned, layer.cos[position].numpy(), layer.sin[position].numpy())
         assert np.allclose(turned, expected.numpy(), atol=1e-6)  # two products, maybe rounded once
         if position == 0:
             assert np.array_equal(turned, x)

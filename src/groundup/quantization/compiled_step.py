@@ -13,7 +13,7 @@ import numpy as np
 
 from groundup.quantization.compiler import compiled
 from groundup.quantization.row_products import product
-from groundup.quantization.team import all_here
+from groundup.quantization.team import all_here, share_of
 from groundup.quantization.vectors import SILU, attend, bend, normalize, rotate
 
 
@@ -33,7 +33,7 @@ class Size(IntEnum):
     QK_NORM = 8
     """1: queries and keys are normed."""
     ROTATION = 9
-    """0: none, 1: columns i and i + K/2 form a plane, 2: columns 2i and 2i + 1."""
+    """1: queries and keys are turned."""
 
 
 LAYERS, WIDTH, HEADS, KV_HEADS, HEAD_WIDTH, INNER, CENTRED, ACTIVATION, QK_NORM, ROTATION = (int(size) for size in Size)
@@ -98,12 +98,6 @@ class Rooms(NamedTuple):
 
 
 @compiled()
-def part(n_rows: int, thread: int, n: int) -> tuple[int, int]:
-    """Return the first and, exclusive, the last of a thread's rows."""
-    return thread * n_rows // n, (thread + 1) * n_rows // n
-
-
-@compiled()
 def attend_heads(layer: int, thread: int, n: int, model: Any, token: Any, rooms: Any) -> None:  # noqa: ANN401
     """Attend in this thread's heads, and write the newest keys and values into the cache."""
     sizes, held = model.sizes, token.held
@@ -111,7 +105,7 @@ def attend_heads(layer: int, thread: int, n: int, model: Any, token: Any, rooms:
     heads, gathered = rooms.shared[HEADS_OUT], rooms.shared[GATHERED]
     q, k = rooms.vectors[thread, ONE_QUERY, :K], rooms.vectors[thread, ONE_KEY, :K]
     qk_norms, keys, values = model.qk_norms[layer], token.keys[layer], token.values[layer]
-    first, last = part(H, thread, n)
+    first, last = share_of(H, thread, n)
     for h in range(first, last):
         g = h // (H // G)
         query, key = heads[h * K : (h + 1) * K], heads[(H + g) * K : (H + g + 1) * K]
@@ -121,9 +115,9 @@ def attend_heads(layer: int, thread: int, n: int, model: Any, token: Any, rooms:
             normalize(key, qk_norms[1], qk_norms[2], k, 0, model.epsilon)
         else:
             q[:], k[:] = query, key
-        if sizes[ROTATION] != 0:
-            rotate(q, token.cos, token.sin, sizes[ROTATION])
-            rotate(k, token.cos, token.sin, sizes[ROTATION])
+        if sizes[ROTATION] == 1:
+            rotate(q, token.cos, token.sin)
+            rotate(k, token.cos, token.sin)
         if h % (H // G) == 0:  # the first of the heads that share them
             keys[g, held], values[g, held] = k, v
         q *= np.float32(1 / math.sqrt(K))
@@ -140,10 +134,10 @@ def read_token(thread: int, n: int, counter: int, model: Any, token: Any, rooms:
     room, p = rooms.vectors[thread], rooms.whole[thread]
     shared, normed, heads = rooms.shared, room[NORMED, :D], rooms.shared[HEADS_OUT]
     gathered, inner, gate, added = shared[GATHERED], shared[INNER_OUT], shared[GATE_OUT], shared[ADDED]
-    first, last = part(D, thread, n)
-    first_query, last_query = part(H, thread, n)
-    first_key, last_key = part(G, thread, n)
-    first_inner, last_inner = part(F, thread, n)
+    first, last = share_of(D, thread, n)
+    first_query, last_query = share_of(H, thread, n)
+    first_key, last_key = share_of(G, thread, n)
+    first_inner, last_inner = share_of(F, thread, n)
     for layer in range(sizes[LAYERS]):
         m, norms = model.table[layer * MATRICES : (layer + 1) * MATRICES], model.norms[layer]
         normalize(x, norms[0, 0], norms[0, 1], normed, centred, epsilon)

@@ -101,6 +101,7 @@ def build_decode_step(model: GPT) -> DecodeStep | None:
     """
     config = model.config
     is_known = config.norm_order == "pre" and model.prefix is None and config.d_head % 2 == 0
+    is_known = is_known and (model.rotary is None or model.rotary.pairing == "halves")
     if not has_kernels() or not is_known or model.device.type != "cpu":
         return None
     found: list[Matrix] = []
@@ -134,7 +135,7 @@ def _sizes(model: GPT) -> np.ndarray:
         Size.CENTRED: config.norm == "layer",
         Size.ACTIVATION: Bend.SILU if config.activation == "swiglu" else Bend[config.activation.upper()],
         Size.QK_NORM: config.qk_norm,
-        Size.ROTATION: 0 if model.rotary is None else 1 + (model.rotary.pairing == "interleaved"),
+        Size.ROTATION: model.rotary is not None,
     }
     return np.array([numbers[size] for size in Size], np.int64)
 

@@ -56,7 +56,7 @@ def has_kernels() -> bool:
     return importlib.util.find_spec("numba") is not None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Matrix:
     """A matrix as compiled code sees it: addresses, and what keeps the memory there alive."""
 
@@ -102,11 +102,20 @@ def matrix_of(layer: nn.Module) -> Matrix | None:
         kept = layer.kept
     elif isinstance(layer, nn.Linear | TokenEmbedding) and layer.weight.dtype == torch.float32:
         bias = layer.bias if isinstance(layer, nn.Linear) else None
-        return _matrix(Kind.FLOAT32, layer.weight, layer.weight.shape, BLOCK, None, None, bias, None)
+        return _matrix(Kind.FLOAT32, layer.weight, layer.weight.shape, bias=bias)
     else:
         return None
     if isinstance(kept, Int4):
-        return _matrix(Kind.INT4, kept.packed, kept.shape, kept.group_size, kept.scale, kept.minimum, bias, input_scale)
+        return _matrix(
+            Kind.INT4,
+            kept.packed,
+            kept.shape,
+            group=kept.group_size,
+            scale=kept.scale,
+            minimum=kept.minimum,
+            bias=bias,
+            input_scale=input_scale,
+        )
     return _int8(kept, bias)
 
 
@@ -116,27 +125,25 @@ def _int8(kept: Int8, bias: Tensor | None) -> Matrix | None:
     n_rows, n_columns = kept.values.shape
     groups = kept.scale.shape[1] if kept.scale.ndim else 1
     if groups > 1:
-        is_known = kept.scale.dtype == torch.float16 and kept.zero is None
+        if kept.scale.dtype != torch.float16 or kept.zero is not None:
+            return None
         size = n_columns // groups
-        return (
-            _matrix(Kind.INT8_GROUPS, kept.values, (n_rows, n_columns), size, kept.scale, None, bias, None)
-            if is_known
-            else None
-        )
+        return _matrix(Kind.INT8_GROUPS, kept.values, kept.shape, group=size, scale=kept.scale, bias=bias)
     scale = kept.scale.float().expand(n_rows, 1).contiguous()
     minimum = None if kept.zero is None else -kept.zero.float().expand(n_rows, 1) * scale
-    return _matrix(Kind.INT8_ROWS, kept.values, (n_rows, n_columns), BLOCK, scale, minimum, bias, None)
+    return _matrix(Kind.INT8_ROWS, kept.values, kept.shape, scale=scale, minimum=minimum, bias=bias)
 
 
 def _matrix(
     kind: int,
     weights: Tensor,
     shape: tuple[int, ...],
-    group: int,
-    scale: Tensor | None,
-    minimum: Tensor | None,
-    bias: Tensor | None,
-    input_scale: Tensor | None,
+    *,
+    group: int = BLOCK,
+    scale: Tensor | None = None,
+    minimum: Tensor | None = None,
+    bias: Tensor | None = None,
+    input_scale: Tensor | None = None,
 ) -> Matrix | None:
     if shape[1] % BLOCK or group % BLOCK or weights.device.type != "cpu":
         return None
@@ -144,7 +151,13 @@ def _matrix(
         None if part is None else part.detach().contiguous() for part in (weights, scale, minimum, bias, input_scale)
     ]
     addresses = (0 if part is None else part.data_ptr() for part in parts)
-    return Matrix((int(kind), *addresses, *shape, group), tuple(parts), weights.detach(), bias, input_scale)
+    return Matrix(
+        row=(int(kind), *addresses, *shape, group),
+        memory=tuple(parts),
+        weights=weights.detach(),
+        bias=bias,
+        input_scale=input_scale,
+    )
 
 
 class CompiledProduct:

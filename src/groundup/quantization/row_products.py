@@ -1,4 +1,4 @@
-"""Products of the rows of a matrix with a vector, compiled by numba: float32, float16, 8 and 4 bits.
+"""Products of the rows of a matrix with a vector, compiled by numba: float32, 8 and 4 bits.
 
 Weights of few bits are multiplied as whole numbers: each group of the vector is rounded to 15 bits and a sign,
 x = p t with t = max |x| / 32,767, and with w = q s + m the share of a group in an output is
@@ -46,11 +46,10 @@ class Kind(IntEnum):
     """How weights are kept."""
 
     FLOAT32 = 0
-    FLOAT16 = 1
-    INT8_ROWS = 2
+    INT8_ROWS = 1
     """A scale for each row."""
-    INT8_GROUPS = 3
-    INT4 = 4
+    INT8_GROUPS = 2
+    INT4 = 3
 
 
 N_VECTORS = 4
@@ -58,7 +57,7 @@ N_VECTORS = 4
 LARGEST = 32_767
 """Of a rounded input: with q of 8 bits, the sum of 128 products is below 2^31."""
 KIND, WEIGHTS, SCALE, MINIMUM, BIAS, INPUT_SCALE, ROWS, WIDTH, GROUP = (int(column) for column in Column)
-FLOAT32, FLOAT16, INT8_ROWS, INT8_GROUPS, INT4 = (int(kind) for kind in Kind)  # numba reads plain numbers
+FLOAT32, INT8_ROWS, INT8_GROUPS, INT4 = (int(kind) for kind in Kind)  # numba reads plain numbers
 LANES = 8
 
 
@@ -232,13 +231,6 @@ def product(m: Any, first: int, last: int, x: Any, out: Any, room: Any, p: Any) 
             w, total = weights[row * width : (row + 1) * width], np.float32(0)
             for i in range(width):
                 total += w[i] * x[i]
-            out[row] = total
-    elif m[KIND] == FLOAT16:
-        halves = carray(pointer(m[WEIGHTS]), m[ROWS] * width, np.uint16)
-        for row in range(first, last):
-            h, total = halves[row * width : (row + 1) * width], np.float32(0)
-            for i in range(width):
-                total += half(h[i]) * x[i]
             out[row] = total
     else:
         round_inputs(x, width // 32, 32, p, room)

@@ -67,6 +67,7 @@ def all_here(counter: int, goal: int, n: int) -> int:
     return goal + n
 
 
+@compiled()
 def share_of(n_rows: int, thread: int, n: int) -> tuple[int, int]:
     """Return a thread's first row and, exclusive, its last.
 

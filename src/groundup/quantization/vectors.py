@@ -73,12 +73,12 @@ def normalize(x: Any, scale: Any, shift: Any, out: Any, centred: int, epsilon: A
 
 
 @compiled()
-def rotate(x: Any, cos: Any, sin: Any, pairing: int) -> None:  # noqa: ANN401
-    """Turn each plane of a head's `x` [K] by its angle, in place."""
-    for i in range(len(x) // 2):
-        a, b = (i, i + len(x) // 2) if pairing == 1 else (2 * i, 2 * i + 1)
-        first, second = x[a], x[b]
-        x[a], x[b] = first * cos[i] - second * sin[i], second * cos[i] + first * sin[i]
+def rotate(x: Any, cos: Any, sin: Any) -> None:  # noqa: ANN401
+    """Turn each plane of a head's `x` [K], columns i and i + K/2, by its angle, in place."""
+    half = len(x) // 2
+    for i in range(half):
+        first, second = x[i], x[i + half]
+        x[i], x[i + half] = first * cos[i] - second * sin[i], second * cos[i] + first * sin[i]
 
 
 @compiled()
