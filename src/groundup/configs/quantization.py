@@ -40,7 +40,9 @@ class QuantizationConfig:
     symmetric: bool = True
     """int8 only: zero is the middle of the range; else the range is that of the weights."""
     activations: Literal["none", "dynamic", "static"] = "none"
-    """int8 only: also round what is multiplied. dynamic: by the range of each token; static: of the text given."""
+    """int8 only: also round what is multiplied. dynamic: by the range of each token; static: by one range, of the text
+    given, which a first token of thousands spoils: SmolLM2's perplexity of 19.6 becomes 34.8, with dynamic 20.4, with
+    static and feed_forward.down unrounded 20.7."""
     observer: Literal["minmax", "percentile", "entropy"] = "minmax"
     """Static only: how the range is taken from the text given."""
     percentile: float = 99.99

@@ -2,6 +2,14 @@
 
 A wide range loses nothing at its ends and rounds all numbers coarsely; a narrow one cuts off what is rare. `MinMax`
 keeps everything, `Percentile` all but a given share, `Entropy` what changes the distribution least.
+
+No range serves all tokens where a few are of another size. SmolLM2-135M, 1,536 tokens of TinyShakespeare's last tenth:
+perplexity 19.6 becomes 34.8 with one range for each layer, as MinMax finds it, and 20.4 with one for each token
+(dynamic). What goes into `feed_forward.down` of block 11 has a median size of 0.06 and a largest of 3,008, in one of
+1,536 channels at the first token of a window (once: the second); no other token there exceeds 8, and a step is 12.
+Blocks 28 and 29 are alike, 2 and 9 less so (massive activations: Sun et al. 2024, arXiv 2402.17762). With inputs
+unrounded in the five layers, of 210, whose largest is farthest from their median perplexity is 22.3; in all 30 called
+`down` 20.7; in all outputs of attention, which have no such tokens, 34.9.
 """
 
 import math
