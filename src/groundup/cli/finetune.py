@@ -59,7 +59,7 @@ class FinetuneClassify:
     def config(self) -> ClassifyConfig:
         """Return the config of the run."""
         return ClassifyConfig(
-            base=_from_anywhere(self.model), data=self.data, head=self.head, tuning=self.tuning, training=self.training
+            base=from_anywhere(self.model), data=self.data, head=self.head, tuning=self.tuning, training=self.training
         )
 
 
@@ -88,7 +88,7 @@ class FinetuneText:
         """Return the config of the run."""
         data = DataConfig(corpus=self.corpus, max_bytes=self.max_bytes, validation_fraction=self.validation_fraction)
         return TextConfig(
-            base=_from_anywhere(self.model),
+            base=from_anywhere(self.model),
             data=data,
             context_length=self.context_length,
             tuning=self.tuning,
@@ -116,7 +116,7 @@ class FinetuneChat:
     def config(self) -> ChatConfig:
         """Return the config of the run."""
         return ChatConfig(
-            base=_from_anywhere(self.model), data=self.data, context_length=self.context_length, tuning=self.tuning,
+            base=from_anywhere(self.model), data=self.data, context_length=self.context_length, tuning=self.tuning,
             training=self.training,
         )  # fmt: skip
 
@@ -141,7 +141,7 @@ class FinetunePrefer:
     def config(self) -> PreferConfig:
         """Return the config of the run."""
         return PreferConfig(
-            base=_from_anywhere(self.model), data=self.data, beta=self.beta, tuning=self.tuning, training=self.training
+            base=from_anywhere(self.model), data=self.data, beta=self.beta, tuning=self.tuning, training=self.training
         )
 
 
@@ -196,7 +196,7 @@ def _renamed(argument: str, goal: str) -> str:
     return argument.replace(other, name, 1) if argument.partition("=")[0] == other else argument
 
 
-def _from_anywhere(model: str) -> str:
+def from_anywhere(model: str) -> str:
     """Return a model's name as it is found from any folder: a path whole."""
     path = local_path(model)
     return str(path.absolute()) if model not in PUBLISHED and path.exists() else model

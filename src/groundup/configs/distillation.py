@@ -25,7 +25,7 @@ class SoftTargetConfig:
     top_k: int | None = None
     """Probabilities that are kept of each position; the others are one sum. None: 32, or all where there are fewer."""
     precision: Literal["float16", "float32"] = "float16"
-    """How logarithms of probabilities are kept on disk. float16 changes none of these by more than 0.0001."""
+    """How logarithms of probabilities are kept on disk. float16 changes none of these by more than 0.0002."""
     folder: str | None = None
     """Where what the teacher said is kept, for every run that wants the same. None: groundup's cache folder."""
 
@@ -42,7 +42,7 @@ class HiddenMatchConfig:
     """Learn to hand on from block to block what the teacher does (Romero et al. 2014; Jiao et al. 2019)."""
 
     weight: float = 0.0
-    """What the mean squared difference counts beside the loss, for each matched block. 0: not matched."""
+    """What the squared difference, relative to the teacher's, counts beside the loss for each block. 0: not matched."""
     blocks: tuple[int, ...] | None = None
     """The student's blocks that match, counted from 1; each has the teacher's block of the same depth. None: all."""
 

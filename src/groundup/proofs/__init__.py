@@ -3,6 +3,7 @@
 from groundup.proofs import (
     data,
     decoding,
+    distillation,
     engine,
     finetuning,
     generation,
@@ -23,12 +24,14 @@ PROOFS: tuple[Proof, ...] = (
     *data.PROOFS,
     *layers.PROOFS,
     *models.PROOFS,
+    *encoder.PROOFS,
     *seq2seq.PROOFS,
     *quantization.PROOFS,
     *pretrained.PROOFS,
     *generation.PROOFS,
     *decoding.PROOFS,
     *training.PROOFS,
+    *distillation.PROOFS,
     *finetuning.PROOFS,
 )
 """Every proof, in floor order."""

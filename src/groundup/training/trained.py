@@ -3,15 +3,17 @@
 import math
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from groundup.configs.distillation import DistillConfig
 from groundup.configs.run import RunConfig
 from groundup.data.tokens import open_tokens
 from groundup.errors import InputError
 from groundup.evaluation.perplexity import byte_lengths_of, evaluate_tokens
 from groundup.generation.opening import opening
 from groundup.models.gpt import GPT
+from groundup.models.student import without_projections
 from groundup.tokenization.base import Tokenizer
 from groundup.tokenization.pretrained import load_tokenizer
 from groundup.training.changes import (
@@ -67,11 +69,11 @@ def load_run(folder: Path, *, device: str = "auto", report: Callable[[str], None
         InputError: not a run, or one without an intact checkpoint of its config.
     """
     run = Run.open(folder)
-    config = run.read_config(RunConfig)
+    config = _language_config(run)
     found = best_checkpoint(run, report)
     tokenizer = load_tokenizer(run.tokenizer)
     model = build_model(config.model, tokenizer, seed=config.training.seed)
-    load_weights(found.checkpoint, found.folder, model)
+    load_weights(_of_the_model_alone(run, found.checkpoint), found.folder, model)
     return LoadedRun(
         model=model.to(choose_device(device)).eval(),
         tokenizer=tokenizer,
@@ -80,6 +82,21 @@ def load_run(folder: Path, *, device: str = "auto", report: Callable[[str], None
         step=found.step,
         metrics=found.metrics,
     )
+
+
+def _language_config(run: Run) -> RunConfig:
+    """Return the config of a run that learned to write: a student is a language model like any other."""
+    if run.config.get("task") != "distill":
+        return run.read_config(RunConfig)
+    told = run.read_config(DistillConfig)
+    return RunConfig(data=told.data, model=told.model, training=told.training)
+
+
+def _of_the_model_alone(run: Run, checkpoint: Checkpoint) -> Checkpoint:
+    """Return a checkpoint without what a student has beside its model while it learns."""
+    if run.config.get("task") != "distill":
+        return checkpoint
+    return replace(checkpoint, tensors=checkpoint.tensors | {"model": without_projections(checkpoint.tensors["model"])})
 
 
 @dataclass(frozen=True, kw_only=True)
