@@ -37,7 +37,7 @@ FILE = {
 }
 MOVED = {
     "int4, round *": INT4,
-    "int4, hqq *": replace(INT4, method="hqq"),
+    "int4, fitted *": replace(INT4, method="fitted"),
     "int4, gptq *": replace(INT4, method="gptq"),
     "int4, gptq, groups of 64 *": replace(INT4, method="gptq", group_size=64),
     "int4, gptq, embedding as it was *": replace(INT4, method="gptq", embeddings=False),

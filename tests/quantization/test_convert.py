@@ -14,9 +14,9 @@ from groundup.finetuning.lora import apply_lora, merge_and_remove
 from groundup.finetuning.prompt_tuning import SoftPrompt
 from groundup.models.gpt import GPT
 from groundup.quantization.convert import dequantize_model, quantize_model, quantized_layers
-from groundup.quantization.hqq import hqq
 from groundup.quantization.int4 import quantize_int4
 from groundup.quantization.int8 import quantize_int8
+from groundup.quantization.least_squares import quantize_fitted
 from groundup.quantization.one_layer import in_8_bits
 
 GPT2 = GPTConfig(vocab_size=40, context_length=16, d_model=64, n_layers=2, n_heads=4)
@@ -42,8 +42,8 @@ def model(config: GPTConfig = GPT2) -> GPT:
 def rounded(name: str, weight: Tensor, config: QuantizationConfig) -> Tensor:
     if name in ("token_embedding", "output"):  # they decide between tokens
         config = in_8_bits(config)
-    if config.method == "hqq":
-        return hqq(weight, group_size=config.group_size).dequantized()
+    if config.method == "fitted":
+        return quantize_fitted(weight, group_size=config.group_size).dequantized()
     if config.to == "int4":
         return quantize_int4(weight, group_size=config.group_size).dequantized()
     if config.granularity is None:
@@ -54,7 +54,7 @@ def rounded(name: str, weight: Tensor, config: QuantizationConfig) -> Tensor:
 
 CONFIGS = {
     "int4": QuantizationConfig(),
-    "hqq": QuantizationConfig(method="hqq"),
+    "fitted": QuantizationConfig(method="fitted"),
     "int8": QuantizationConfig(to="int8"),
     "int8, rows": QuantizationConfig(to="int8", granularity="channel"),
     "int8, affine": QuantizationConfig(to="int8", symmetric=False, granularity="tensor"),

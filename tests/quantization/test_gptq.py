@@ -8,8 +8,8 @@ from torch import Tensor
 
 from groundup.errors import InputError
 from groundup.quantization.gptq import DAMPING, gptq
-from groundup.quantization.hqq import hqq, least_squares
 from groundup.quantization.int4 import HIGHEST, Int4, between_ends, pack, quantize_int4, unpack
+from groundup.quantization.least_squares import least_squares, quantize_fitted
 
 
 def layer(seed: int, n_rows: int = 6, n_columns: int = 96) -> tuple[Tensor, Tensor]:
@@ -85,7 +85,7 @@ def test_inputs_that_were_always_zero_are_rounded():
     silent = torch.arange(0, 96, 3)
     hessian[silent], hessian[:, silent] = 0, 0
     kept = gptq(weight, hessian, group_size=96, fit=least_squares)
-    assert torch.equal(unpack(kept.packed)[:, silent], unpack(hqq(weight, group_size=96).packed)[:, silent])
+    assert torch.equal(unpack(kept.packed)[:, silent], unpack(quantize_fitted(weight, group_size=96).packed)[:, silent])
 
 
 @pytest.mark.parametrize("group_size", [32, 64])
@@ -126,7 +126,7 @@ def test_inputs_of_one_direction_and_of_very_different_sizes():
     torch.manual_seed(0)
     weight, x = torch.randn(4, 128), torch.randn(1, 128) * torch.logspace(-4, 4, 128)
     hessian = x.T @ x
-    rounded, kept = hqq(weight, group_size=32), gptq(weight, hessian, group_size=32)
+    rounded, kept = quantize_fitted(weight, group_size=32), gptq(weight, hessian, group_size=32)
     assert lost(kept, weight, hessian) < lost(rounded, weight, hessian)
 
 

@@ -82,7 +82,7 @@ def test_static_activations_have_the_range_that_was_seen():
 
 def test_four_bits_lose_less_the_more_is_known():
     losses, moved = {}, {}
-    for method in ("round", "hqq", "gptq"):
+    for method in ("round", "fitted", "gptq"):
         for aware in (False, True):
             config = replace(INT4, method=method, activation_aware=aware)
             sums = seen(config) if config.needs_text else None
@@ -94,7 +94,7 @@ def test_four_bits_lose_less_the_more_is_known():
             assert found.kept.group_size == 32
             losses[method, aware] = lost(found)
             moved[method, aware] = (found.dequantized() - base().weight).norm().item()
-    assert moved["hqq", False] < moved["round", False]  # it looks at weights alone
+    assert moved["fitted", False] < moved["round", False]  # it looks at weights alone
     assert losses["gptq", False] < losses["round", False] / 3
     assert losses["round", True] < losses["round", False] / 1.5
     assert losses["gptq", True] < losses["round", True]
@@ -115,7 +115,7 @@ def test_layers_with_one_input_share_the_scale_that_is_best_for_both():
     [
         (INT8, "int8"),
         (INT4, "int8"),
-        (replace(INT4, method="hqq", group_size=64, activation_aware=True), "int8"),
+        (replace(INT4, method="fitted", group_size=64, activation_aware=True), "int8"),
         (replace(INT4, method="gptq", group_size=128), "int4"),
     ],
 )

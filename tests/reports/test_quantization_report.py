@@ -59,8 +59,8 @@ def test_the_worst_layers_come_first():
     ("config", "expected"),
     [
         (QuantizationConfig(), "int4, rounded to nearest, groups of 32"),
-        (QuantizationConfig(method="hqq", activation_aware=True, embeddings=False),
-         "int4, HQQ, groups of 32, activation-aware, embeddings as they were"),
+        (QuantizationConfig(method="fitted", activation_aware=True, embeddings=False),
+         "int4, fitted by least squares, groups of 32, activation-aware, embeddings as they were"),
         (QuantizationConfig(to="int8"), "int8, a scale for each 32 neighbours"),
         (QuantizationConfig(to="int8", granularity="tensor", symmetric=False, activations="static", skip=("a", "b")),
          "int8, a scale for each matrix, affine, static activations, 2 skipped"),

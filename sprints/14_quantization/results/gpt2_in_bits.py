@@ -34,7 +34,7 @@ INT8, INT4 = QuantizationConfig(to="int8"), QuantizationConfig(to="int4")
 OURS = {
     "int8": INT8,
     "int4, round": INT4,
-    "int4, hqq": replace(INT4, method="hqq"),
+    "int4, fitted": replace(INT4, method="fitted"),
     "int4, gptq": replace(INT4, method="gptq", calibration_tokens=8_192, embeddings=False),
 }
 TORCH, TIMED = "torch.ao, dynamic int8", ("int8", "int4, round")

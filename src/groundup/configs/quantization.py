@@ -27,9 +27,9 @@ class QuantizationConfig:
 
     to: Bits = "int4"
     """Form of the weights."""
-    method: Literal["round", "hqq", "gptq"] = "round"
-    """int4 only. round: each weight to the nearest step. hqq: scales fitted to the weights. gptq: each column pays
-    for the errors of those before it, for the text given."""
+    method: Literal["round", "fitted", "gptq"] = "round"
+    """int4 only. round: each weight to the nearest step. fitted: scales and minimums by least squares. gptq: each
+    column pays for the errors of those before it, for the text given."""
     group_size: GroupSize = 32
     """int4 only: weights that share a scale."""
     activation_aware: bool = False

@@ -35,8 +35,8 @@ import torch
 from torch import Tensor
 
 from groundup.errors import InputError
-from groundup.quantization.hqq import least_squares
 from groundup.quantization.int4 import HIGHEST, Fit, Int4, pack, quantize_int4, refuse_shape
+from groundup.quantization.least_squares import least_squares
 
 DAMPING = 0.01
 """Share of the mean of H's diagonal that is added to it (the paper's section 3.3, step 3)."""

@@ -11,12 +11,12 @@ from groundup.layers.embedding import TokenEmbedding
 from groundup.quantization.activation_aware import activation_aware_scale
 from groundup.quantization.embedding import QuantizedEmbedding
 from groundup.quantization.gptq import gptq
-from groundup.quantization.hqq import least_squares
 from groundup.quantization.inputs_seen import InputsSeen
 from groundup.quantization.int4 import Fit, Int4, between_ends, quantize_int4
 from groundup.quantization.int4_linear import Int4Linear
 from groundup.quantization.int8 import Int8, quantize_int8
 from groundup.quantization.int8_linear import Int8Linear
+from groundup.quantization.least_squares import least_squares
 
 GROUP = 32
 """Neighbours in a row that share a scale in 8 bits, where they do: as in GGUF's Q8_0."""
@@ -74,7 +74,7 @@ def in_8_bits(config: QuantizationConfig) -> QuantizationConfig:
     """Return how layers are quantized that int4 alone would harm most: those that decide between tokens.
 
     Example:
-        >>> in_8_bits(QuantizationConfig(to="int4", method="hqq")).to
+        >>> in_8_bits(QuantizationConfig(to="int4", method="fitted")).to
         'int8'
     """
     if config.to == "int8" or config.method == "gptq":
@@ -122,4 +122,4 @@ def _int4(weight: Tensor, config: QuantizationConfig, hessian: Tensor | None) ->
 
 
 def _fit(config: QuantizationConfig) -> Fit:
-    return least_squares if config.method == "hqq" else between_ends
+    return least_squares if config.method == "fitted" else between_ends

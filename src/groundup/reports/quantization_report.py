@@ -217,7 +217,7 @@ def settings(found: QuantizationReport) -> str:
     """Return what was done to the weights, in words."""
     config = found.config
     if config.to == "int4":
-        method = {"round": "rounded to nearest", "hqq": "HQQ", "gptq": "GPTQ"}[config.method]
+        method = {"round": "rounded to nearest", "fitted": "fitted by least squares", "gptq": "GPTQ"}[config.method]
         words = [f"int4, {method}, groups of {config.group_size}"]
         words += ["activation-aware"] if config.activation_aware else []
     else:

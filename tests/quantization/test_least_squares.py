@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundup.errors import InputError
-from groundup.quantization.hqq import hqq, least_squares
 from groundup.quantization.int4 import HIGHEST, Int4, between_ends, nearest, pack, quantize_int4
+from groundup.quantization.least_squares import least_squares, quantize_fitted
 
 
 def squared_errors(groups: torch.Tensor, scale: torch.Tensor, minimum: torch.Tensor) -> torch.Tensor:
@@ -31,7 +31,7 @@ def test_no_group_is_worse_than_rounded(seed: int, group_size: int, size: float,
 def test_weights_of_a_normal_distribution_lose_less(group_size: int, gain: float):
     torch.manual_seed(0)
     x = torch.randn(64, 256)
-    rounded, fitted = quantize_int4(x, group_size=group_size), hqq(x, group_size=group_size)
+    rounded, fitted = quantize_int4(x, group_size=group_size), quantize_fitted(x, group_size=group_size)
     assert (fitted.dequantized() - x).norm() < gain * (rounded.dequantized() - x).norm()
     assert fitted.n_bytes == rounded.n_bytes
 
@@ -40,7 +40,7 @@ def test_one_far_number_is_clipped_where_that_serves_the_others():
     torch.manual_seed(0)
     x = torch.randn(32, 128)
     x[:, 5] = 4.5
-    fitted = hqq(x, group_size=128).dequantized()
+    fitted = quantize_fitted(x, group_size=128).dequantized()
     assert (fitted[:, 5] < 4.4).any()
 
 
@@ -76,15 +76,17 @@ def test_what_lies_on_the_grid_comes_back(group_size: int):
     q[:, ::32], q[:, 1::32] = 0, HIGHEST
     scale, minimum = ((torch.rand(6, 256 // group_size) + 0.1).half() for _ in range(2))
     on_grid = Int4(pack(q), scale, minimum)
-    kept = hqq(on_grid.dequantized(), group_size=group_size)
+    kept = quantize_fitted(on_grid.dequantized(), group_size=group_size)
     assert torch.equal(kept.packed, on_grid.packed)
     assert torch.equal(kept.scale, scale)
     assert torch.equal(kept.minimum, minimum)
 
 
 def test_equal_numbers_and_zeros_stay():
-    assert hqq(torch.zeros(2, 64), group_size=32).dequantized().count_nonzero() == 0
-    assert torch.equal(hqq(torch.full((2, 64), -0.5), group_size=64).dequantized(), torch.full((2, 64), -0.5))
+    assert quantize_fitted(torch.zeros(2, 64), group_size=32).dequantized().count_nonzero() == 0
+    assert torch.equal(
+        quantize_fitted(torch.full((2, 64), -0.5), group_size=64).dequantized(), torch.full((2, 64), -0.5)
+    )
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf"), 1e6])
@@ -92,6 +94,6 @@ def test_what_cannot_be_kept_is_refused(wrong: float):
     x = torch.randn(2, 64)
     x[1, 3] = wrong
     with pytest.raises(InputError, match=r"finite|65,504"):
-        hqq(x, group_size=32)
+        quantize_fitted(x, group_size=32)
     with pytest.raises(InputError, match="multiple of the group size 32"):
-        hqq(torch.zeros(2, 48), group_size=32)
+        quantize_fitted(torch.zeros(2, 48), group_size=32)

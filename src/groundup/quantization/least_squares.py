@@ -1,8 +1,6 @@
-"""Scales and minimums fitted to the weights by least squares, without a text: the quadratic relative of HQQ.
+"""Scales and minimums fitted to the weights by least squares, without a text.
 
-Badri & Shaji 2023 (Half-Quadratic Quantization) seek what dequantized weights differ least from the weights w of a
-group, by |w - ŵ|^p with p = 0.7, and take turns: an auxiliary for the errors, then the zero point in closed form for
-fixed q. Here p = 2. The auxiliary is then not needed, and the scale has a closed form, too. Take turns:
+Sought is what differs least from the weights w of a group, by Σ (w - ŵ)². Take turns:
 
     q = the step nearest to each w, for fixed scale s and minimum m;
     s, m = argmin Σ (w - s q - m)², for fixed q: a line through the points (q, w),
@@ -11,8 +9,14 @@ fixed q. Here p = 2. The auxiliary is then not needed, and the scale has a close
 Neither turn makes the sum larger, so they come to rest, but at the next valley: what rests depends on where they began.
 So they begin from the ends of the group, and from ranges that leave out a little at both, for clipping one far number
 can give fourteen others finer steps; each group keeps the best of all that were seen (llama.cpp's make_qkx2_quants
-searches alike). Errors may be weighted: means, variance and covariance are then. Measured on SmolLM2-135M, group 32,
-relative error of the weights: rounding 0.080, p = 0.7 as published 0.075, this 0.072.
+searches alike). Errors may be weighted: means, variance and covariance are then.
+
+Badri & Shaji 2023 (Half-Quadratic Quantization) minimize |w - ŵ|^p with p = 0.7 instead, for the sake of numbers far
+off: a shrunk auxiliary takes the errors' part, and the minimum alone moves, for fixed scales. Errors relative to the
+weights, by p = 2 and by p = 0.7, of feed_forward.down of SmolLM2's block 11 (columns in another order, group 32):
+rounding 0.0810 and 0.0770, half-quadratic 0.0769 and 0.0732 (20 turns, beta 100, the best of 10, 100 and 1,000), this
+0.0741 and 0.0729. It fits scales too, and takes a quarter of the time. On two other matrices of feed-forward it is
+ahead by as much; on queries of block 0 by p = 2 alone, and behind by 0.7 % by p = 0.7.
 Shapes: G groups (any leading axes).
 """
 
@@ -27,7 +31,7 @@ TURNS = 2
 """Fits from each beginning."""
 
 
-def hqq(weight: Tensor, *, group_size: int) -> Int4:
+def quantize_fitted(weight: Tensor, *, group_size: int) -> Int4:
     """Return `weight` [O, I] in 4 bits, with the scales and minimums of `least_squares`.
 
     Raises:
@@ -35,7 +39,7 @@ def hqq(weight: Tensor, *, group_size: int) -> Int4:
 
     Example:
         >>> x = torch.randn(8, 64, generator=torch.Generator().manual_seed(0))
-        >>> rounded, fitted = quantize_int4(x, group_size=32), hqq(x, group_size=32)
+        >>> rounded, fitted = quantize_int4(x, group_size=32), quantize_fitted(x, group_size=32)
         >>> (fitted.dequantized() - x).norm().item() < 0.95 * (rounded.dequantized() - x).norm().item()
         True
     """
