@@ -30,6 +30,10 @@ class BeamConfig:
     """A hypothesis scores the sum of its log-probabilities divided by its length to this power (Wu et al. 2016, section
     7, without their shift by 5): above 0 favours longer ones, 0 compares plain sums. Length is the tokens drawn, the
     end-of-text token among them."""
+    coverage_penalty: float = 0.0
+    """β of Wu et al. 2016, eq. 14, for models that read a source: a hypothesis also scores β times the sum, over the
+    source's tokens, of log min(1, how much all its tokens together attended to that one). 0 asks for nothing; above,
+    what leaves a part of the source out loses. Scores of hypotheses that ended, not the choice of what goes on."""
     early_stopping: Literal["no", "yes", "never"] = "no"
     """When a prompt is done, once n_beams hypotheses have ended. yes: at once. no: when no running one, scored at its
     present length, is better than the worst of them. never: when none could become better at any length that
@@ -47,6 +51,7 @@ class BeamConfig:
         if self.n_best > self.n_beams:
             raise InputError(f"BeamConfig.n_best must be at most n_beams={self.n_beams}, found {self.n_best}")
         between(self, "length_penalty", -100.0, 100.0)
+        between(self, "coverage_penalty", 0.0, 100.0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from groundup.configs.generation import GenerationConfig
+from groundup.errors import InputError
 from groundup.generation.beam_reading import BeamReader
 from groundup.generation.hypotheses import Beam, Beams, Hypothesis
 from groundup.generation.prefix import Prefix
@@ -17,11 +18,12 @@ from groundup.generation.processors import Processor, chain
 from groundup.generation.prompts import checked_prompts
 from groundup.generation.reading import evaluation_mode
 from groundup.generation.sampling import Draw, log_probabilities
-from groundup.models.gpt import GPT
+from groundup.models.conditioned import Conditioned
+from groundup.models.writer import Writer
 
 
 def beam_search(
-    model: GPT,
+    model: Writer,
     prompts: Sequence[Sequence[int]],
     config: GenerationConfig,
     *,
@@ -36,8 +38,9 @@ def beam_search(
 
     At each step every beam is continued by every token, and of all these the n_beams with the largest sum of
     log-probabilities go on (Lowerre 1976; for text Sutskever et al. 2014, section 3.2). What ends is compared by score,
-    `Hypothesis.score` (a simpler form of Wu et al. 2016, eq. 14). Beams, scores and the moment to stop are those of
-    `transformers`: processors change log-probabilities, not logits, and the filters of sampling are not applied.
+    `Hypothesis.score` (Wu et al. 2016, eq. 14, with a simpler penalty of length). Beams, scores and the moment to stop
+    are those of `transformers`: processors change log-probabilities, not logits, and the filters of sampling are not
+    applied.
 
     A hypothesis ends with `end_id` when config.stop_at_end, when the caller says so, after config.max_new_tokens, or
     at the context's end: beams do not slide. A prompt's beams do not depend on the other prompts. One beam is greedy
@@ -55,11 +58,12 @@ def beam_search(
         prefix: what the prompts may begin with, read before; see `Prefix`.
 
     Raises:
-        InputError: what `decode` refuses.
+        InputError: what `decode` refuses; and a coverage_penalty for a model that reads no source, or with no cache.
 
     Example:
         >>> from groundup.configs.generation import BeamConfig
         >>> from groundup.configs.model import GPTConfig
+        >>> from groundup.models.gpt import GPT
         >>> model = GPT(GPTConfig(vocab_size=10, context_length=8, d_model=16, n_layers=1, n_heads=2))
         >>> config = GenerationConfig(strategy="beam", max_new_tokens=3, beam=BeamConfig(n_beams=4, n_best=2))
         >>> [len(one.tokens) for one in beam_search(model, [[1, 2, 3]], config)[0]]
@@ -73,16 +77,15 @@ def beam_search(
     # The last token of the context may be followed by one more, which nothing reads.
     longest = [min(config.max_new_tokens, model.context_length + 1 - len(start)) for start in starts]
     beams = [Beams(config.beam, most) for most in longest]
+    capacity = max(len(start) + most for start, most in zip(starts, longest, strict=True))
     with torch.inference_mode(), evaluation_mode(model):
-        capacity = max(len(start) + most for start, most in zip(starts, longest, strict=True))
-        kind = config.cache if config.use_cache else None
-        reader = BeamReader(model, starts, capacity=capacity, n_tokens=n_tokens, kind=kind, prefix=prefix)
+        reader = _reader(model, starts, config, capacity=capacity, n_tokens=n_tokens, prefix=prefix)
         _search(reader, beams, process, config, _ends(config, end_id, is_finished), is_stopped)
     return [one.ended[: config.beam.n_best] for one in beams]
 
 
 def checked_search(
-    model: GPT,
+    model: Writer,
     prompts: Sequence[Sequence[int]],
     config: GenerationConfig,
     *,
@@ -98,8 +101,29 @@ def checked_search(
     """
     if prefix is not None:
         prefix.check(model, use_cache=config.use_cache)
+    if config.beam.coverage_penalty and not (isinstance(model, Conditioned) and config.use_cache):
+        found = "use_cache=False" if isinstance(model, Conditioned) else f"a {type(model).__name__}"
+        raise InputError(
+            f"expected an encoder–decoder with a cache for coverage_penalty={config.beam.coverage_penalty}, "
+            f"found {found}: leave the penalty out"
+        )
     starts, n_tokens = checked_prompts(model, prompts, end_id, vocab_size)
     return starts, n_tokens, chain(config, banned, n_tokens=n_tokens)
+
+
+def _reader(
+    model: Writer,
+    starts: list[list[int]],
+    config: GenerationConfig,
+    *,
+    capacity: int,
+    n_tokens: int,
+    prefix: Prefix | None,
+) -> BeamReader:
+    kind, penalty = config.cache if config.use_cache else None, config.beam.coverage_penalty
+    return BeamReader(
+        model, starts, capacity=capacity, n_tokens=n_tokens, prefix=prefix, kind=kind, coverage_penalty=penalty
+    )
 
 
 def _ends(
@@ -122,6 +146,9 @@ class _Reads(Protocol):
 
     @property
     def texts(self) -> Tensor: ...
+
+    @property
+    def coverage(self) -> list[float]: ...
 
     def read(self, parents: Sequence[int], tokens: Sequence[int]) -> None: ...
 
@@ -163,6 +190,7 @@ def _candidates(
     flat = sums.view(len(rows), -1)  # [P, W·V]
     best, places = flat.topk(min(2 * config.beam.n_beams, flat.shape[-1]), dim=-1)  # [P, 2·n_beams]
     own = logprobs.view(len(rows), -1).gather(-1, places).tolist()
+    coverage = reader.coverage
     values, ids = logprobs.topk(min(config.n_top, V), dim=-1)  # [P·W, n_top]
     tops = [tuple(zip(i, v, strict=True)) for i, v in zip(ids.tolist(), values.tolist(), strict=True)]
 
@@ -170,7 +198,8 @@ def _candidates(
         running = beams[row].running
         for total, place, logprob in zip(best[at].tolist(), places[at].tolist(), own[at], strict=True):
             parent, token = divmod(place, V)
-            draw = Draw(row, token, logprob, tops[at * len(running) + parent])
-            yield Beam(total, (*running[parent].draws, draw), parent)
+            reading = at * len(running) + parent
+            draw = Draw(row, token, logprob, tops[reading])
+            yield Beam(total, (*running[parent].draws, draw), parent, coverage[reading])
 
     return [continued(at, row) for at, row in enumerate(rows)]

@@ -11,11 +11,11 @@ from groundup.generation.processors import Processor, chain
 from groundup.generation.prompts import checked_prompts
 from groundup.generation.reading import Reader, evaluation_mode, next_logits
 from groundup.generation.sampling import Draw, check_strategy, log_probabilities, report, row_generators, take
-from groundup.models.gpt import GPT
+from groundup.models.writer import Writer
 
 
 def decode(
-    model: GPT,
+    model: Writer,
     prompts: Sequence[Sequence[int]],
     config: GenerationConfig,
     *,
@@ -95,7 +95,7 @@ class _Texts:
 
 @torch.inference_mode()
 def _steps(
-    model: GPT,
+    model: Writer,
     prompts: list[list[int]],
     config: GenerationConfig,
     process: Processor,

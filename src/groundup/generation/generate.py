@@ -6,11 +6,11 @@ from groundup.configs.generation import GenerationConfig
 from groundup.errors import InputError
 from groundup.generation.beam_search import beam_search
 from groundup.generation.decode import decode
-from groundup.models.gpt import GPT
+from groundup.models.writer import Writer
 
 
 def generate(
-    model: GPT, prompts: Sequence[Sequence[int]], config: GenerationConfig, *, end_id: int | None = None
+    model: Writer, prompts: Sequence[Sequence[int]], config: GenerationConfig, *, end_id: int | None = None
 ) -> list[list[int]]:
     """Return the ids drawn after each prompt, without `end_id`, which ends a row when config.stop_at_end.
 
@@ -21,6 +21,7 @@ def generate(
 
     Example:
         >>> from groundup.configs.model import GPTConfig
+        >>> from groundup.models.gpt import GPT
         >>> model = GPT(GPTConfig(vocab_size=10, context_length=8, d_model=16, n_layers=1, n_heads=2))
         >>> [len(ids) for ids in generate(model, [[1, 2, 3], [4]], GenerationConfig(max_new_tokens=20))]
         [20, 20]

@@ -21,7 +21,7 @@ class Hypothesis:
     """Its tokens; the last one may be the end-of-text token."""
     score: float
     """The sum of the processed log-probabilities of its tokens, divided by their number to the power of
-    BeamConfig.length_penalty."""
+    BeamConfig.length_penalty; with a coverage_penalty, that added."""
 
     @property
     def tokens(self) -> list[int]:
@@ -44,6 +44,8 @@ class Beam:
     """Its tokens."""
     parent: int
     """The place of the beam that it continues."""
+    coverage: float = 0.0
+    """What is added to its score for the parts of a source that it leaves out: 0 or less."""
 
 
 class Beams:
@@ -83,7 +85,8 @@ class Beams:
                 break
             if len(beam.draws) == self._longest or ends(beam):
                 if rank < n_beams:
-                    self.ended.append(Hypothesis(beam.draws, self._score(beam.total, len(beam.draws))))
+                    score = self._score(beam.total, len(beam.draws)) + beam.coverage
+                    self.ended.append(Hypothesis(beam.draws, score))
             elif len(running) < n_beams:
                 running.append(beam)
         self.ended = sorted(self.ended, key=lambda hypothesis: hypothesis.score, reverse=True)[:n_beams]
@@ -94,6 +97,7 @@ class Beams:
     def _can_improve(self, best: Beam) -> bool:
         if self._config.early_stopping == "yes":
             return False
+        # Without what it leaves out, for it may yet cover all.
         at_any_length = self._config.early_stopping == "never" and self._config.length_penalty > 0
         length = self._longest if at_any_length else len(best.draws)
         return self._score(best.total, length) > self.ended[-1].score

@@ -12,7 +12,7 @@ from torch import Tensor
 from groundup.configs.generation import CacheKind
 from groundup.errors import InputError
 from groundup.layers.cache import Cache
-from groundup.models.gpt import GPT
+from groundup.models.writer import Writer
 
 
 class Prefix:
@@ -36,6 +36,7 @@ class Prefix:
     Example:
         >>> from groundup.configs.generation import GenerationConfig
         >>> from groundup.configs.model import GPTConfig
+        >>> from groundup.models.gpt import GPT
         >>> from groundup.generation.decode import decode
         >>> model = GPT(GPTConfig(vocab_size=10, context_length=8, d_model=16, n_layers=1, n_heads=2))
         >>> prefix = Prefix(model)
@@ -45,7 +46,7 @@ class Prefix:
         (3, [1, 2, 3, 4])
     """
 
-    def __init__(self, model: GPT) -> None:
+    def __init__(self, model: Writer) -> None:
         self._model = model
         self._kind: CacheKind = "float"
         self.n_reused = 0
@@ -64,7 +65,7 @@ class Prefix:
         self._cache = self._model.new_cache(1, 0, kind=self._kind)
         self._tokens = torch.zeros(0, dtype=torch.int64, device=self._cache.device)
 
-    def check(self, model: GPT, *, use_cache: bool = True) -> None:
+    def check(self, model: Writer, *, use_cache: bool = True) -> None:
         """Raise InputError unless `model` is the one that this prefix was made for, and may use a cache."""
         if model is not self._model:
             raise InputError("expected the model that this Prefix was made for, found another: make one for each model")
@@ -112,7 +113,7 @@ def _n_common(a: Tensor, b: Tensor, most: int) -> int:
     return int(differing[0, 0]) if len(differing) else n
 
 
-def _weights(model: GPT) -> list[tuple[int, int]]:
+def _weights(model: Writer) -> list[tuple[int, int]]:
     """Where each weight lies, and how often torch saw it change; a tensor of inference mode cannot tell."""
     tensors = chain(model.parameters(), model.buffers())
     return [(tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version) for tensor in tensors]

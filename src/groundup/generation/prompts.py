@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from groundup.errors import InputError
-from groundup.models.gpt import GPT
+from groundup.models.writer import Writer
 
 
 def checked_prompts(
-    model: GPT, prompts: Sequence[Sequence[int]], end_id: int | None, vocab_size: int | None
+    model: Writer, prompts: Sequence[Sequence[int]], end_id: int | None, vocab_size: int | None
 ) -> tuple[list[list[int]], int]:
     """Return the prompts, an empty one as `end_id` alone, and how many ids may be drawn.
 
@@ -23,6 +23,7 @@ def checked_prompts(
 
     Example:
         >>> from groundup.configs.model import GPTConfig
+        >>> from groundup.models.gpt import GPT
         >>> model = GPT(GPTConfig(vocab_size=10, context_length=8, d_model=16, n_layers=1, n_heads=2))
         >>> checked_prompts(model, [[1, 2], []], end_id=8, vocab_size=9)
         ([[1, 2], [8]], 9)
@@ -33,7 +34,7 @@ def checked_prompts(
     return [_checked(row, prompt, model, end_id, n_tokens) for row, prompt in enumerate(prompts)], n_tokens
 
 
-def _checked(row: int, prompt: Sequence[int], model: GPT, end_id: int | None, n_tokens: int) -> list[int]:
+def _checked(row: int, prompt: Sequence[int], model: Writer, end_id: int | None, n_tokens: int) -> list[int]:
     ids = [int(token) for token in prompt]
     if not ids:
         if end_id is None:

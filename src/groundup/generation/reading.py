@@ -13,11 +13,11 @@ from torch.nn.utils.rnn import pad_sequence
 from groundup.configs.generation import CacheKind
 from groundup.generation.prefix import Prefix
 from groundup.layers.cache import Cache
-from groundup.models.gpt import GPT
+from groundup.models.writer import Writer
 
 
 @contextmanager
-def evaluation_mode(model: GPT) -> Iterator[None]:
+def evaluation_mode(model: Writer) -> Iterator[None]:
     """Put the model into evaluation mode, and what was training back into training at the end."""
     training = [module for module in model.modules() if module.training]
     model.eval()
@@ -28,7 +28,7 @@ def evaluation_mode(model: GPT) -> Iterator[None]:
             module.training = True
 
 
-def prefill(model: GPT, windows: Sequence[Tensor], cache: Cache | None = None) -> Tensor:
+def prefill(model: Writer, windows: Sequence[Tensor], cache: Cache | None = None) -> Tensor:
     """Read whole windows at once, of any lengths above 0; return the hidden state of each one's last token [B, D].
 
     Windows are padded on the right: a causal model never looks there from an earlier token. A cache must hold equally
@@ -36,6 +36,7 @@ def prefill(model: GPT, windows: Sequence[Tensor], cache: Cache | None = None) -
 
     Example:
         >>> from groundup.configs.model import GPTConfig
+        >>> from groundup.models.gpt import GPT
         >>> model = GPT(GPTConfig(vocab_size=10, context_length=8, d_model=16, n_layers=1, n_heads=2))
         >>> cache = model.new_cache(2)
         >>> prefill(model, [torch.tensor([1, 2, 3]), torch.tensor([4])], cache).shape, cache.lengths.tolist()
@@ -51,12 +52,12 @@ def prefill(model: GPT, windows: Sequence[Tensor], cache: Cache | None = None) -
     return hidden[:, 0]
 
 
-def decode_step(model: GPT, tokens: Tensor, cache: Cache) -> Tensor:
+def decode_step(model: Writer, tokens: Tensor, cache: Cache) -> Tensor:
     """Read one more token [B] in each row of `cache`; return its hidden state [B, D]."""
     return model.hidden_states(tokens[:, None], cache=cache)[:, 0]
 
 
-def reread_rows(model: GPT, cache: Cache, places: Sequence[int], windows: Sequence[Tensor]) -> None:
+def reread_rows(model: Writer, cache: Cache, places: Sequence[int], windows: Sequence[Tensor]) -> None:
     """Replace what the rows at `places` hold by other `windows`, none longer than what they held.
 
     A window that slid begins at another token, and with it every position and every key changes: it is read anew.
@@ -74,7 +75,7 @@ def reread_rows(model: GPT, cache: Cache, places: Sequence[int], windows: Sequen
     cache.write(rows, fresh)
 
 
-def next_logits(model: GPT, hidden: Tensor, n_tokens: int) -> Tensor:
+def next_logits(model: Writer, hidden: Tensor, n_tokens: int) -> Tensor:
     """Return the logits of the token after each hidden state, of ids below `n_tokens`: [B, D] -> [B, n_tokens].
 
     In float32 at least: what follows compares and adds up probabilities.
@@ -96,7 +97,7 @@ class Reader:
 
     def __init__(
         self,
-        model: GPT,
+        model: Writer,
         windows: Sequence[Tensor],
         *,
         capacity: int | None,
@@ -127,6 +128,8 @@ class Reader:
             self.last_hidden = self._prefix.read(windows[0])
             return
         if self._cache is None:
+            if len(kept) < len(self.last_hidden):
+                self._model = self._model.select_rows(kept)
             self.last_hidden = prefill(self._model, windows)
             return
         if len(kept) < self._cache.batch_size:

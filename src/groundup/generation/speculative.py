@@ -33,6 +33,7 @@ from groundup.generation.sampling import (
     take,
 )
 from groundup.models.gpt import GPT
+from groundup.models.writer import Writer
 
 
 @dataclass
@@ -58,7 +59,7 @@ class Speculation:
 
 
 def speculate(
-    model: GPT,
+    model: Writer,
     draft: GPT | Draft,
     prompt: Sequence[int],
     config: GenerationConfig,
@@ -146,7 +147,7 @@ def accept(logits: Tensor, drafted: int, q: Tensor, generators: Sequence[torch.G
 class _Verifier:
     """Reads what was drafted, and draws one token after another as long as they are the drafted ones."""
 
-    model: GPT
+    model: Writer
     config: GenerationConfig
     process: Processor
     n_tokens: int

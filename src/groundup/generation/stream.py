@@ -17,6 +17,7 @@ from groundup.generation.sampling import Alternatives, Draw
 from groundup.generation.speculative import speculate
 from groundup.generation.stops import StopFinder
 from groundup.models.gpt import GPT
+from groundup.models.writer import Writer
 from groundup.tokenization.base import IncrementalDecoder, Tokenizer
 
 
@@ -44,7 +45,7 @@ class ScoredText(NamedTuple):
 
 
 def stream(
-    model: GPT,
+    model: Writer,
     tokenizer: Tokenizer,
     prompt: str | Sequence[int],
     config: GenerationConfig,
@@ -94,7 +95,7 @@ def stream(
 
 
 def generate_text(
-    model: GPT,
+    model: Writer,
     tokenizer: Tokenizer,
     prompts: Sequence[str | Sequence[int]],
     config: GenerationConfig,
@@ -123,7 +124,7 @@ def generate_text(
 
 
 def generate_n_best(
-    model: GPT,
+    model: Writer,
     tokenizer: Tokenizer,
     prompt: str | Sequence[int],
     config: GenerationConfig,
@@ -152,7 +153,7 @@ def generate_n_best(
 
 
 def _text_steps(
-    model: GPT,
+    model: Writer,
     tokenizer: Tokenizer,
     prompts: Sequence[str | Sequence[int]],
     config: GenerationConfig,
@@ -198,7 +199,7 @@ def _best_steps(
 
 
 def _search(
-    model: GPT,
+    model: Writer,
     tokenizer: Tokenizer,
     prompts: Sequence[Sequence[int]],
     config: GenerationConfig,

@@ -217,6 +217,10 @@ class GPT(nn.Module):
         """Where its weights are."""
         return next(self.parameters()).device
 
+    def select_rows(self, places: Sequence[int]) -> "GPT":
+        """Return what goes on with the rows at `places`: itself, who knows of no rows; see `Conditioned`."""
+        return self
+
     def new_cache(
         self,
         batch_size: int,

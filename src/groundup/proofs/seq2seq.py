@@ -1,34 +1,28 @@
 """Proofs of the encoder–decoder: against torch's own Transformer and Marian of transformers, and its laws."""
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable
 from itertools import zip_longest
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from groundup.configs.generation import GenerationConfig
+from groundup.configs.generation import BeamConfig, GenerationConfig
 from groundup.configs.seq2seq import FeedForwardKind, Seq2SeqConfig
+from groundup.generation.beam_search import beam_search
 from groundup.generation.generate import generate
+from groundup.models.conditioned import Conditioned
 from groundup.models.seq2seq import Seq2Seq
 from groundup.proofs.compare import apart, largest, randomized
 from groundup.proofs.table import Proof
+from groundup.proofs.torch_seq2seq import TorchSeq2Seq, by_our_names
 from groundup.weights.marian import seq2seq_from_tensors
 
 V_SOURCE, V_TARGET, D, H, INNER, CONTEXT = 41, 37, 24, 4, 40, 24
 N_ENCODER, N_DECODER = 2, 3
 LENGTHS = {"source": [9, 5, 1], "target": [7, 2, 7]}
-PARTS = {  # torch's name -> ours; the in_proj matrices hold query, key and value
-    "self_attn": "attention",
-    "multihead_attn": "cross_attention",
-    "linear1": "feed_forward.up",
-    "linear2": "feed_forward.down",
-}
-NORMS = {
-    "encoder": {"norm1": "attention_norm", "norm2": "feed_forward_norm"},
-    "decoder": {"norm1": "attention_norm", "norm2": "cross_attention_norm", "norm3": "feed_forward_norm"},
-}
 
 
 def _tokens(side: str, vocab_size: int) -> tuple[Tensor, Tensor]:
@@ -39,79 +33,12 @@ def _tokens(side: str, vocab_size: int) -> tuple[Tensor, Tensor]:
     return tokens, torch.arange(tokens.shape[1]) < lengths[:, None]
 
 
-class _Theirs(nn.Module):
-    """torch's Transformer between embeddings and an output matrix.
-
-    As in the paper, stacks of post-norm layers do not end in a norm of their own; torch adds one where none is said.
-    """
-
-    def __init__(self, norm_order: str, activation: str) -> None:
-        super().__init__()
-        is_pre = norm_order == "pre"
-        self.source_embedding, self.target_embedding = nn.Embedding(V_SOURCE, D), nn.Embedding(V_TARGET, D)
-        self.positions = nn.ModuleDict({side: nn.Embedding(CONTEXT, D) for side in LENGTHS})
-        layer: dict[str, Any] = {"dropout": 0.0, "activation": activation, "batch_first": True, "norm_first": is_pre}
-        norms = [nn.LayerNorm(D) if is_pre else None for _ in range(2)]
-        encoder = nn.TransformerEncoderLayer(D, H, INNER, **layer)
-        decoder = nn.TransformerDecoderLayer(D, H, INNER, **layer)
-        self.transformer = nn.Transformer(
-            D,
-            H,
-            custom_encoder=nn.TransformerEncoder(encoder, N_ENCODER, norms[0], enable_nested_tensor=False),
-            custom_decoder=nn.TransformerDecoder(decoder, N_DECODER, norms[1]),
-            batch_first=True,
-        )
-        self.output = nn.Linear(D, V_TARGET, bias=False)
-
-    def forward(self, source: Tensor, target: Tensor, source_is_token: Tensor, target_is_token: Tensor) -> Tensor:
-        read, written = (
-            table(tokens) + self.positions[side].weight[: tokens.shape[1]]
-            for side, table, tokens in (
-                ("source", self.source_embedding, source),
-                ("target", self.target_embedding, target),
-            )
-        )
-        T = target.shape[1]
-        hidden = self.transformer(
-            read,
-            written,
-            tgt_mask=torch.ones(T, T, dtype=torch.bool).triu(1),  # torch: True = may not attend
-            src_key_padding_mask=~source_is_token,
-            tgt_key_padding_mask=~target_is_token,
-            memory_key_padding_mask=~source_is_token,
-        )
-        logits: Tensor = self.output(hidden)
-        return logits
-
-
-def by_our_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the parameters of `_Theirs`, or their gradients, under the names that `Seq2Seq` has."""
-    renamed = {}
-    for name, tensor in tensors.items():
-        if not name.startswith("transformer."):
-            renamed[name] = tensor
-            continue
-        _, side, *rest = name.split(".")
-        if rest[0] == "norm":  # of the whole stack
-            renamed[f"{side}_norm.{rest[1]}"] = tensor
-            continue
-        _, number, part, *leaf = rest
-        start = f"{side}.{number}.{(PARTS | NORMS[side])[part]}"
-        if leaf[0].startswith("in_proj_"):
-            kind = leaf[0].removeprefix("in_proj_")
-            for one, chunk in zip(("query", "key", "value"), tensor.chunk(3), strict=True):
-                renamed[f"{start}.{one}.{kind}"] = chunk
-        else:
-            renamed[f"{start}.{'.'.join(leaf).replace('out_proj', 'output')}"] = tensor
-    return renamed
-
-
 def _against_torch(norm_order: str, activation: FeedForwardKind) -> Callable[[], float]:
     """Compare logits of real tokens and the gradient of every parameter, in float64, in batches with padding."""
 
     def difference() -> float:
-        theirs = randomized(_Theirs(norm_order, activation).double())
-        ours = Seq2Seq(_config(norm_order=norm_order, activation=activation, position="learned")).double()
+        config = _config(norm_order=norm_order, activation=activation, position="learned")
+        theirs, ours = randomized(TorchSeq2Seq(config).double()), Seq2Seq(config).double()
         ours.load_state_dict(by_our_names(theirs.state_dict()))
         (source, source_real), (target, target_real) = _tokens("source", V_SOURCE), _tokens("target", V_TARGET)
         found = []
@@ -120,7 +47,7 @@ def _against_torch(norm_order: str, activation: FeedForwardKind) -> Callable[[],
             theirs(source, target, source_real, target_real),
         ):
             found.append(logits[target_real])
-            F.cross_entropy(found[-1], target[target_real], reduction="sum").backward()
+            torch.autograd.backward(F.cross_entropy(found[-1], target[target_real], reduction="sum"))
         expected = by_our_names({name: p.grad for name, p in theirs.named_parameters() if p.grad is not None})
         mine = dict(ours.named_parameters())
         if mine.keys() != expected.keys():
@@ -202,30 +129,51 @@ def _marian_logits(**parts: object) -> Callable[[], float]:
     return difference
 
 
-def _written(theirs: Any, config: GenerationConfig) -> tuple[list[list[int]], list[list[int]]]:  # noqa: ANN401
-    """Return what we and `generate` of transformers write about the same padded sources, in float64."""
-    theirs = theirs.double()
+def _greedy() -> float:
+    """Return how many greedy tokens differ; none comes twice, or random weights would write one for ever."""
+    theirs = tiny_marian().double()  # float64: no rounding decides between two tokens
+    config = GenerationConfig(strategy="greedy", max_new_tokens=20, no_repeat_ngram_size=1)
+    writer, prompts, end_id = _begun(theirs)
+    mine = generate(writer, prompts, config, end_id=end_id)
+    return _n_apart(mine, _by_transformers(theirs, config).sequences)
+
+
+def _beams() -> float:
+    """Return how much the scores of the four best of each source differ; infinity if a token does."""
+    theirs = tiny_marian().double()
+    beam = BeamConfig(n_beams=4, n_best=4, length_penalty=0.6)
+    config = GenerationConfig(strategy="beam", max_new_tokens=20, no_repeat_ngram_size=1, beam=beam)
+    writer, prompts, end_id = _begun(theirs)
+    found = [one for best in beam_search(writer, prompts, config, end_id=end_id) for one in best]
+    expected = _by_transformers(theirs, config, num_beams=4, num_return_sequences=4, length_penalty=0.6)
+    if _n_apart([[token for token in one.tokens if token != end_id] for one in found], expected.sequences):
+        return math.inf
+    return apart(torch.tensor([one.score for one in found], dtype=torch.float64), expected.sequences_scores)
+
+
+def _begun(theirs: Any) -> tuple[Conditioned, list[list[int]], int]:  # noqa: ANN401 - transformers
     ours, (source, is_token) = seq2seq_from_marian(theirs).double(), _tokens("source", V_TARGET)
-    begin, end = theirs.config.decoder_start_token_id, theirs.config.eos_token_id
     with torch.inference_mode():
         writer = ours.conditioned(ours.encode(source, is_token))
-    mine = generate(writer, [[begin]] * len(source), config, end_id=end)
-    expected = theirs.generate(
+    return writer, [[theirs.config.decoder_start_token_id]] * len(source), theirs.config.eos_token_id
+
+
+def _by_transformers(theirs: Any, config: GenerationConfig, **how: object) -> Any:  # noqa: ANN401 - transformers
+    source, is_token = _tokens("source", V_TARGET)
+    settings = {"return_dict_in_generate": True, "output_scores": True, "do_sample": False, **how}
+    return theirs.generate(
         source,
         attention_mask=is_token.long(),
         max_new_tokens=config.max_new_tokens,
-        do_sample=False,
         no_repeat_ngram_size=config.no_repeat_ngram_size,
-        num_beams=config.beam.n_beams if config.strategy == "beam" else 1,
+        **settings,
     )
-    return mine, [[token for token in row[1:] if token not in (begin, end)] for row in expected.tolist()]
 
 
-def _greedy() -> float:
-    """Return how many greedy tokens differ; none comes twice, or random weights would write one for ever."""
-    config = GenerationConfig(strategy="greedy", max_new_tokens=20, no_repeat_ngram_size=1)
-    mine, expected = _written(tiny_marian(), config)
-    return sum(a != b for one, other in zip(mine, expected, strict=True) for a, b in zip_longest(one, other))
+def _n_apart(mine: list[list[int]], sequences: Tensor) -> int:
+    """Count tokens that differ; theirs begin with their begin id, which also fills up, and end in their end id, 0."""
+    theirs = [[token for token in row[1:] if token not in (row[0], 0)] for row in sequences.tolist()]
+    return sum(a != b for one, other in zip(mine, theirs, strict=True) for a, b in zip_longest(one, other))
 
 
 def _ours(**parts: Any) -> Seq2Seq:  # noqa: ANN401 - of any type
@@ -243,7 +191,7 @@ def _cached() -> float:
         with torch.inference_mode():
             writer = model.conditioned(model.encode(source, is_token))
             cache = writer.new_cache(len(source))
-            steps = [writer(piece, cache=cache) for piece in target.split(1, dim=1)]
+            steps = [writer(target[:, t : t + 1], cache=cache) for t in range(target.shape[1])]
             worst.append(apart(torch.cat(steps, dim=1), model(source, target, source_is_token=is_token)))
     return largest(worst)
 
@@ -275,6 +223,7 @@ def _proof(part: str, reference: str, difference: Callable[[], float], bound: fl
 
 
 _DOUBLE = "float64, which rounds at 1e-16: the same sums in another order"
+_SUMS = "transformers adds up log-probabilities in float32"
 _TORCH, _MARIAN = "torch nn.Transformer", "transformers MarianMTModel"
 _FLOAT = "float32: the same sums in another order, through every layer"
 PROOFS = (
@@ -294,6 +243,7 @@ PROOFS = (
         "transformers",
     ),
     _proof("greedy text, Marian: 3 sources", _MARIAN, _greedy, 0.0, "tokens that differ are counted", "transformers"),
+    _proof("four beams, Marian: tokens and scores", _MARIAN, _beams, 1e-5, _SUMS, "transformers"),
     _proof("Seq2Seq with its cache: logits", "Seq2Seq without", _cached, 1e-12, _DOUBLE),
     _proof("Seq2Seq, padded batch: logits", "each row alone", _alone, 1e-12, _DOUBLE),
     _proof("Seq2Seq, a later token changes: past logits", "unchanged", _future, 0.0, "a mask hides exactly"),

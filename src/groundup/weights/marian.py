@@ -136,7 +136,7 @@ def read_marian_config(document: Mapping[str, Any], *, source: str) -> Seq2SeqCo
     share = _sharing(document, source)
     if share == "all":
         document["decoder_vocab_size"] = document.get("vocab_size")  # whatever stands there
-    sizes = {ours: _size(document, theirs, source) for ours, theirs in _SIZES.items()}
+    sizes: dict[str, Any] = {ours: _size(document, theirs, source) for ours, theirs in _SIZES.items()}
     for theirs in ("attention_heads", "ffn_dim"):
         if document.get(f"decoder_{theirs}") != document[f"encoder_{theirs}"]:
             raise _refused(f"decoder_{theirs}", f"{document[f'encoder_{theirs}']} as the encoder's", document, source)
