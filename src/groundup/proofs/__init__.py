@@ -4,6 +4,7 @@ from groundup.proofs import (
     data,
     decoding,
     distillation,
+    encoder,
     engine,
     finetuning,
     generation,
@@ -12,6 +13,7 @@ from groundup.proofs import (
     pretrained,
     quantization,
     seq2seq,
+    text_metrics,
     tokenization,
     training,
 )
@@ -30,6 +32,7 @@ PROOFS: tuple[Proof, ...] = (
     *pretrained.PROOFS,
     *generation.PROOFS,
     *decoding.PROOFS,
+    *text_metrics.PROOFS,
     *training.PROOFS,
     *distillation.PROOFS,
     *finetuning.PROOFS,
