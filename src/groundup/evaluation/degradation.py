@@ -15,9 +15,8 @@ from torch.nn import functional as F
 
 from groundup.errors import InputError
 from groundup.evaluation.bootstrap import Indices, confidence_interval
-from groundup.evaluation.perplexity import Perplexity, Tokens, count_bytes, windows
+from groundup.evaluation.perplexity import Perplexity, Tokens, count_bytes, scored_states, windows
 from groundup.generation.reading import evaluation_mode
-from groundup.layers.masks import document_mask
 from groundup.models.gpt import GPT
 
 LOGITS_AT_ONCE = 1 << 22
@@ -156,7 +155,7 @@ def compare_hidden(before: GPT, after: GPT, hidden: tuple[Tensor, Tensor], targe
     """
     found = [
         _compare_rows(before.project(hidden[0][rows]), after.project(hidden[1][rows]), targets[rows])
-        for rows in _pieces(len(targets), before.vocab_size)
+        for rows in pieces(len(targets), before.vocab_size)
     ]
     largest = torch.stack([piece.pop("largest") for piece in found]).max().item()
     if not math.isfinite(largest):
@@ -179,9 +178,7 @@ def _n_tokens(before: GPT, after: GPT, ids: Tokens) -> int:
 
 
 def _compare_windows(before: GPT, after: GPT, rows: Tensor, n_scored: int, end_id: int | None) -> Differences:
-    inputs = rows[:, :-1]
-    mask = None if end_id is None else document_mask(inputs, end_id)
-    one, other = (model.hidden_states(inputs, mask=mask)[:, -n_scored:].flatten(0, 1) for model in (before, after))
+    one, other = (scored_states(model, rows, n_scored, end_id).flatten(0, 1) for model in (before, after))
     return compare_hidden(before, after, (one, other), rows[:, -n_scored:].flatten())
 
 
@@ -197,7 +194,13 @@ def _compare_rows(one: Tensor, other: Tensor, targets: Tensor) -> dict[str, Tens
     return {"losses": losses.cpu().double(), "kl": kl.cpu().double(), "agrees": agrees.cpu(), "largest": largest.cpu()}
 
 
-def _pieces(n_rows: int, vocab_size: int) -> Iterator[slice]:
+def pieces(n_rows: int, vocab_size: int) -> Iterator[slice]:
+    """Yield slices of hidden states whose logits, LOGITS_AT_ONCE at most, are made at a time.
+
+    Example:
+        >>> [(part.start, part.stop) for part in pieces(3, LOGITS_AT_ONCE // 2)]
+        [(0, 2), (2, 4)]
+    """
     at_once = max(1, LOGITS_AT_ONCE // vocab_size)
     return (slice(first, first + at_once) for first in range(0, n_rows, at_once))
 

@@ -11,12 +11,10 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from groundup.evaluation.degradation import pieces
 from groundup.generation.reading import evaluation_mode
 from groundup.models.gpt import GPT
 from groundup.quantization.convert import quantized_layers
-
-LOGITS_AT_ONCE = 1 << 22
-"""Numbers that the output matrix may make at a time: 16 MB in float32."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,9 +98,8 @@ def layer_errors(before: GPT, after: GPT, tokens: Tensor) -> list[LayerError]:
         hidden = before.hidden_states(tokens.to(before.device)).flatten(0, 1)  # [B * T, D]
         head = "token_embedding" if before.output is None else "output"
         if head in layers:
-            at_once = max(1, LOGITS_AT_ONCE // before.vocab_size)
-            for rows in (hidden[first : first + at_once] for first in range(0, len(hidden), at_once)):
-                sums[head].add(before.project(rows), after.project(rows))
+            for rows in pieces(len(hidden), before.vocab_size):
+                sums[head].add(before.project(hidden[rows]), after.project(hidden[rows]))
         if head == "output" and "token_embedding" in layers:
             was, now = layers["token_embedding"]
             ids = torch.arange(before.vocab_size, device=before.device)

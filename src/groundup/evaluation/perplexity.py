@@ -153,10 +153,22 @@ def _rows(ids: Tokens, starts: npt.NDArray[np.int64], length: int) -> Tensor:
     return torch.from_numpy(ids[starts[:, None] + np.arange(length + 1)].astype(np.int64))  # [B, T + 1]
 
 
-def _summed_loss(model: GPT, rows: Tensor, n_scored: int, end_id: int | None) -> Tensor:
+def scored_states(model: GPT, rows: Tensor, n_scored: int, end_id: int | None) -> Tensor:
+    """Return the hidden states at the positions of `windows` that are scored: rows [B, T + 1] -> [B, scored, D].
+
+    Example:
+        >>> from groundup.configs.model import GPTConfig
+        >>> model = GPT(GPTConfig(vocab_size=5, context_length=8, d_model=4, n_layers=1, n_heads=1))
+        >>> scored_states(model, torch.tensor([[1, 2, 3, 4]]), 2, end_id=None).shape
+        torch.Size([1, 2, 4])
+    """
     inputs = rows[:, :-1]
     mask = None if end_id is None else document_mask(inputs, end_id)
-    hidden = model.hidden_states(inputs, mask=mask)[:, -n_scored:]  # [B, scored, D]
+    return model.hidden_states(inputs, mask=mask)[:, -n_scored:]
+
+
+def _summed_loss(model: GPT, rows: Tensor, n_scored: int, end_id: int | None) -> Tensor:
+    hidden = scored_states(model, rows, n_scored, end_id)
     logits = model.project(hidden).flatten(0, 1)  # [B * scored, V]; the other positions are never projected
     precise = logits.to(torch.promote_types(logits.dtype, torch.float32))
     return F.cross_entropy(precise, rows[:, -n_scored:].flatten(), reduction="sum")

@@ -35,6 +35,26 @@ class Cache(Protocol):
     """What cross-attention reads beside the text, for a decoder that has it; it goes with the rows."""
     _lengths: list[int]  # on the host: no forward pass waits for the device to know its shapes
 
+    def __init__(
+        self,
+        *,
+        n_layers: int,
+        batch_size: int,
+        n_kv_heads: int,
+        capacity: int,
+        d_head: int,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        """Begin with rows that hold nothing; what the arguments mean stands in the docstring of each class."""
+        self.capacity, self.batch_size, self._lengths = capacity, batch_size, [0] * batch_size
+        self.lay_out((n_layers, batch_size, n_kv_heads, capacity), d_head, dtype, device)
+
+    def lay_out(
+        self, shape: tuple[int, int, int, int], d_head: int, dtype: torch.dtype, device: torch.device | str
+    ) -> None:
+        """Make the tensors for `shape` (L, B, G, capacity) and a head width, whose numbers come back in `dtype`."""
+
     def layer(self, index: int) -> LayerStore:
         """Return the part of the cache that attention layer `index` appends to."""
 

@@ -45,24 +45,13 @@ class Int8KVCache(Cache):
 
     parts: ClassVar[tuple[str, ...]] = ("keys", "values", "key_scales", "value_scales")
 
-    def __init__(
-        self,
-        *,
-        n_layers: int,
-        batch_size: int,
-        n_kv_heads: int,
-        capacity: int,
-        d_head: int,
-        dtype: torch.dtype = torch.float32,
-        device: torch.device | str = "cpu",
+    def lay_out(
+        self, shape: tuple[int, int, int, int], d_head: int, dtype: torch.dtype, device: torch.device | str
     ) -> None:
-        shape = (n_layers, batch_size, n_kv_heads, capacity)
+        """Make the tensors."""
         self.keys, self.values = (torch.zeros(*shape, d_head, dtype=torch.int8, device=device) for _ in "kv")
         self.key_scales, self.value_scales = (torch.zeros(*shape, 1, device=device) for _ in "kv")
         self.dtype = dtype
-        self.capacity = capacity
-        self.batch_size = batch_size
-        self._lengths = [0] * batch_size
 
     def layer(self, index: int) -> "Int8LayerCache":
         """Return the part of the cache that attention layer `index` appends to."""

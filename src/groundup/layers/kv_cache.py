@@ -36,24 +36,13 @@ class KVCache(Cache):
 
     parts: ClassVar[tuple[str, ...]] = ("keys", "values")
 
-    def __init__(
-        self,
-        *,
-        n_layers: int,
-        batch_size: int,
-        n_kv_heads: int,
-        capacity: int,
-        d_head: int,
-        dtype: torch.dtype = torch.float32,
-        device: torch.device | str = "cpu",
+    def lay_out(
+        self, shape: tuple[int, int, int, int], d_head: int, dtype: torch.dtype, device: torch.device | str
     ) -> None:
-        shape = (n_layers, batch_size, n_kv_heads, capacity, d_head)
+        """Make the tensors."""
         # Zeros, not empty memory: a masked slot has weight 0, and 0 times a stray NaN would be NaN.
-        self.keys = torch.zeros(shape, dtype=dtype, device=device)
-        self.values = torch.zeros(shape, dtype=dtype, device=device)
-        self.capacity = capacity
-        self.batch_size = batch_size
-        self._lengths = [0] * batch_size
+        self.keys = torch.zeros(*shape, d_head, dtype=dtype, device=device)
+        self.values = torch.zeros(*shape, d_head, dtype=dtype, device=device)
 
     def layer(self, index: int) -> "LayerCache":
         """Return the part of the cache that attention layer `index` appends to."""

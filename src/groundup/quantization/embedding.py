@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Self
 
-import torch
 from torch import Tensor, nn
 
 from groundup.quantization.frozen_product import frozen_product
 from groundup.quantization.int4 import Int4
 from groundup.quantization.int8 import Int8
+from groundup.quantization.kept import in_bytes
 
 
 class QuantizedEmbedding(nn.Module):
@@ -76,12 +76,8 @@ class QuantizedEmbedding(nn.Module):
         return f"{self.out_features}, {self.in_features}, {self._kind.__name__}"
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """Move the buffers and leave their number formats: .half() or .bfloat16() of a model would round the scales."""
-
-        def moved(tensor: Tensor) -> Tensor:
-            return fn(tensor.reshape(-1).view(torch.uint8)).view(tensor.dtype).view(tensor.shape)
-
-        super()._apply(moved, recurse)  # type: ignore[no-untyped-call]
+        """Move the buffers, and leave their number formats."""
+        super()._apply(in_bytes(fn), recurse)  # type: ignore[no-untyped-call]
         return self
 
 

@@ -6,11 +6,11 @@ Shapes: N rows (any leading axes), I inputs, O outputs.
 from collections.abc import Callable
 from typing import Self
 
-import torch
 from torch import Tensor, nn
 
 from groundup.quantization.frozen_product import frozen_product
 from groundup.quantization.int4 import Int4
+from groundup.quantization.kept import in_bytes, n_bytes, n_stood_for, sizes
 
 
 class Int4Linear(nn.Module):
@@ -55,12 +55,12 @@ class Int4Linear(nn.Module):
     @property
     def n_bytes(self) -> int:
         """Bytes that the layer takes."""
-        return sum(buffer.numel() * buffer.element_size() for buffer in self.buffers())
+        return n_bytes(self)
 
     @property
     def n_quantized(self) -> int:
         """Parameters of the layer that its buffers stand for."""
-        return self.in_features * self.out_features + (0 if self.bias is None else self.out_features)
+        return n_stood_for(self)
 
     def dequantized(self) -> Tensor:
         """Return the matrix that x is multiplied by, the scale of the inputs in it: float32 [O, I]."""
@@ -73,14 +73,9 @@ class Int4Linear(nn.Module):
 
     def extra_repr(self) -> str:
         """Return what `print` says of the layer."""
-        sizes = f"in_features={self.in_features}, out_features={self.out_features}"
-        return f"{sizes}, bias={self.bias is not None}, group_size={self.kept.group_size}"
+        return f"{sizes(self)}, group_size={self.kept.group_size}"
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """Move the buffers and leave their number formats: .half() or .bfloat16() of a model would round the scales."""
-
-        def moved(tensor: Tensor) -> Tensor:
-            return fn(tensor.view(torch.uint8)).view(tensor.dtype)
-
-        super()._apply(moved, recurse)  # type: ignore[no-untyped-call]
+        """Move the buffers, and leave their number formats."""
+        super()._apply(in_bytes(fn), recurse)  # type: ignore[no-untyped-call]
         return self

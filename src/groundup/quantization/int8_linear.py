@@ -18,6 +18,7 @@ from torch.autograd.function import once_differentiable
 
 from groundup.quantization.frozen_product import frozen_product
 from groundup.quantization.int8 import Int8, StaticRange, quantize_rows
+from groundup.quantization.kept import in_bytes, n_bytes, n_stood_for, sizes
 
 EXACT_COLUMNS = 1024
 """Products of two q are at most 2^14, and float32 holds every whole number to 2^24: sums of so many are exact."""
@@ -80,12 +81,12 @@ class Int8Linear(nn.Module):
     @property
     def n_bytes(self) -> int:
         """Bytes that the layer takes."""
-        return sum(buffer.numel() * buffer.element_size() for buffer in self.buffers())
+        return n_bytes(self)
 
     @property
     def n_quantized(self) -> int:
         """Parameters of the layer that its buffers stand for."""
-        return self.in_features * self.out_features + (0 if self.bias is None else self.out_features)
+        return n_stood_for(self)
 
     def dequantized(self) -> Tensor:
         """Return the matrix that x is multiplied by: float32 [O, I]."""
@@ -102,16 +103,11 @@ class Int8Linear(nn.Module):
 
     def extra_repr(self) -> str:
         """Return what `print` says of the layer."""
-        sizes = f"in_features={self.in_features}, out_features={self.out_features}"
-        return f"{sizes}, bias={self.bias is not None}, activations={self.activations}"
+        return f"{sizes(self)}, activations={self.activations}"
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """Move the buffers and leave their number formats: .half() or .bfloat16() of a model would round the scales."""
-
-        def moved(tensor: Tensor) -> Tensor:
-            return fn(tensor.reshape(-1).view(torch.uint8)).view(tensor.dtype).view(tensor.shape)
-
-        super()._apply(moved, recurse)  # type: ignore[no-untyped-call]
+        """Move the buffers, and leave their number formats."""
+        super()._apply(in_bytes(fn), recurse)  # type: ignore[no-untyped-call]
         return self
 
 
