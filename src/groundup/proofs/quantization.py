@@ -12,6 +12,7 @@ from torch import Tensor
 from groundup.configs.model import GPTConfig
 from groundup.configs.quantization import QuantizationConfig
 from groundup.generation.prepared import prepare_for_inference
+from groundup.layers.int8_kv_cache import Int8KVCache
 from groundup.models.gpt import GPT
 from groundup.proofs.compare import apart, largest
 from groundup.proofs.table import MissingReferenceError, Proof
@@ -90,6 +91,34 @@ def _exported_blocks(kind: int) -> Callable[[], float]:
         return float((quants.quantize(x, GGMLQuantizationType(kind)).reshape(-1) != ours).sum())
 
     return difference
+
+
+def _cache_in_eight_bits() -> float:
+    """Return how many numbers torch, given our scales, puts at another step than the cache does."""
+    cache = Int8KVCache(n_layers=1, batch_size=2, n_kv_heads=3, capacity=20, d_head=32)
+    keys, values = _numbers(2, 3, 16, 32), _numbers(2, 3, 16, 32) ** 3
+    cache.layer(0).append(keys, values)
+    differ = 0.0
+    for numbers, kept, scales in (
+        (keys, cache.keys, cache.key_scales), (values, cache.values, cache.value_scales)
+    ):  # fmt: skip
+        rows, steps = numbers.reshape(-1, 32), kept[0, :, :, :16].reshape(-1, 32)
+        scale = scales[0, :, :, :16].reshape(-1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # as above
+            theirs = torch.quantize_per_channel(rows, scale.double(), torch.zeros(len(rows)).long(), 0, torch.qint8)
+        differ += float((theirs.int_repr() != steps).sum())
+    return differ
+
+
+def _through_a_cache_of_eight_bits() -> float:
+    """Return how far logits of a text that is read in pieces are from those of it read at once, both rounded."""
+    model = _model(LLAMA)
+    with torch.inference_mode():
+        whole, pieces = (model.new_cache(2, kind="int8") for _ in range(2))
+        expected = model(TOKENS, cache=whole)
+        found = torch.cat([model(piece, cache=pieces) for piece in torch.split(TOKENS, [20, 1, 11], dim=1)], dim=1)
+    return apart(found, expected) / float(expected.abs().max())
 
 
 def _error_made_up_for() -> float:
@@ -194,6 +223,7 @@ def _proof(
 _STEPS = "whole numbers: those that differ are counted"
 _ROUNDED = "inputs are rounded to 16 bits, 2^-15 of the largest of 32, in every layer"
 _SUMS = "float32: the same sums in another order"
+_NEXT_STEP = "sums in another order, which may put a key or value at the next of its 127 steps"
 _NUMBA, _GGUF, _ONNX = ("numba",), ("gguf",), ("onnx", "onnxruntime")
 PROOFS = (
     _proof("8 bits, symmetric: steps", "torch", 0.0, _STEPS, _eight_bits(symmetric=True)),
@@ -208,6 +238,8 @@ PROOFS = (
     ),
     _proof("compiled int8, GPT-2: logits, relative", "layers", 1e-3, _ROUNDED, _drawn(GPT2, INT8), needs=_NUMBA),
     _proof("compiled int4, Llama: logits, relative", "layers", 1e-3, _ROUNDED, _drawn(LLAMA, INT4), needs=_NUMBA),
+    _proof("8-bit cache: steps", "torch", 0.0, _STEPS, _cache_in_eight_bits),
+    _proof("8-bit cache, in pieces: logits, relative", "at once", 1e-2, _NEXT_STEP, _through_a_cache_of_eight_bits),
     _proof("int8 saved and opened: logits", "itself", 0.0, "the same bits", _saved(INT8)),
     _proof("int4 saved and opened: logits", "itself", 0.0, "the same bits", _saved(INT4)),
     _proof("GGUF F32 written and read: logits", "itself", 0.0, "the same bits", _through_gguf),
