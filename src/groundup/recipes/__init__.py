@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from groundup.configs.run import Configured
 from groundup.errors import InputError
-from groundup.recipes import language, translation
+from groundup.recipes import language, masked, translation
 
-RECIPES: dict[str, Callable[[], Configured]] = {**language.RECIPES, **translation.RECIPES}
+RECIPES: dict[str, Callable[[], Configured]] = {**language.RECIPES, **translation.RECIPES, **masked.RECIPES}
 """Every recipe by the name the command line uses."""
 
 

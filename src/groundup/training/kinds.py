@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from groundup.configs.distillation import DistillConfig
+from groundup.configs.masked import MaskedConfig
 from groundup.configs.run import Configured, RunConfig
 from groundup.configs.run_tasks import run_task
 from groundup.configs.translation import TranslationConfig
@@ -49,6 +50,7 @@ LANGUAGE = Kind(config=RunConfig, preparing=_prepare_in("launch"))
 """Runs of language models, whose config names no task."""
 KINDS: dict[str, Kind] = {
     "translate": Kind(config=TranslationConfig, preparing=_prepare_in("translation")),
+    "mask": Kind(config=MaskedConfig, preparing=_prepare_in("masked")),
     "distill": Kind(config=DistillConfig, preparing=_distilling),
 }
 """The others, by their field `task`."""
