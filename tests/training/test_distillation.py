@@ -18,10 +18,11 @@ from groundup.configs.distillation import DistillConfig, HiddenMatchConfig, Soft
 from groundup.configs.finetune_runs import ClassifyConfig, LabelledConfig
 from groundup.configs.model import GPTConfig
 from groundup.configs.run import DataConfig, RunConfig
-from groundup.configs.training import CheckpointConfig, EvaluationConfig, TrainConfig
+from groundup.configs.training import CheckpointConfig, ComputeConfig, EvaluationConfig, TrainConfig
+from groundup.configs.translation import TranslationConfig
 from groundup.data import teacher_logits
 from groundup.errors import InputError
-from groundup.finetuning.launch import finetune
+from groundup.finetuning import launch as finetuning
 from groundup.resolve import open_model
 from groundup.training import teaching
 from groundup.training.kinds import resume, start
@@ -39,6 +40,7 @@ TRAINING = TrainConfig(
     precision="float32",
     evaluation=EvaluationConfig(every_steps=3, max_tokens=64, sample_tokens=4),
     checkpoints=CheckpointConfig(every_steps=3),
+    compute=ComputeConfig(threads=1, linear="default"),  # nothing is measured
 )
 QUIET = Console(quiet=True)
 
@@ -208,7 +210,8 @@ def test_a_text_that_the_teacher_cannot_spell_is_refused(teacher: Path, tmp_path
     refused(config(teacher, tmp_path, data=data), tmp_path / "run", "Ä")
 
 
-def test_a_teacher_that_does_not_write_is_refused(teacher: Path, tmp_path: Path):
+def test_a_teacher_that_does_not_write_is_refused(teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(finetuning, "write_results", lambda *args, **named: None)  # nobody asks what it reached
     lines = [f"the fox {name}\ta\nthe dog {name}\tb\n" for name in "abcdefghijklmnopqrst"]
     (tmp_path / "labels.tsv").write_text("text\tlabel\n" + "".join(lines))
     labels = ClassifyConfig(
@@ -216,9 +219,12 @@ def test_a_teacher_that_does_not_write_is_refused(teacher: Path, tmp_path: Path)
         data=LabelledConfig(file=str(tmp_path / "labels.tsv"), max_tokens=8),
         training=replace(TRAINING, steps=1),
     )
-    finetune(labels, tmp_path / "labeller", open_base=open_model, console=QUIET)
+    finetuning.finetune(labels, tmp_path / "labeller", open_base=open_model, console=QUIET)
     message = r"^expected a model that writes, found .*labeller, which labels texts"
     refused(config(tmp_path / "labeller", tmp_path, data=config(teacher, tmp_path).data), tmp_path / "run", message)
+    Run.create(tmp_path / "translator", TranslationConfig()).checkpoints.mkdir()
+    message = "expected a run of a language model from scratch, found .*translator, of a model that translates"
+    refused(config(tmp_path / "translator", tmp_path, data=config(teacher, tmp_path).data), tmp_path / "run", message)
     refused(config(tmp_path / "nobody", tmp_path), tmp_path / "run", "expected a model, found nothing called")
 
 

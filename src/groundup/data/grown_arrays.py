@@ -1,6 +1,5 @@
 """Folders of large arrays that are written block by block, go on where they were interrupted, and appear whole."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -137,11 +136,6 @@ class Arrays:
         for name, wanted in self.sha256.items():
             if (found := sha256_of(self.folder / f"{name}.bin")) != wanted:
                 raise _damaged(self.folder / f"{name}.bin", f"SHA-256 {found} instead of {wanted}")
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 over the checksums of all arrays: two folders with the same one hold the same numbers."""
-        return hashlib.sha256(json.dumps(self.sha256, sort_keys=True).encode()).hexdigest()
 
 
 def open_arrays(folder: Path) -> Arrays:

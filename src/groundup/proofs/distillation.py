@@ -52,7 +52,7 @@ def _whole(temperature: float) -> Callable[[], float]:
 
 def _coarse() -> float:
     """Return how far 5 of 29 entries are from the divergence of distributions whose other entries were added up."""
-    student, teacher = _logits()
+    student, teacher = (logits.detach() for logits in _logits())
     mine = soft_cross_entropy(student, keep_largest(teacher, 5))
     q, p = teacher.double().softmax(-1), student.double().softmax(-1)
     order = q.argsort(-1, descending=True)
