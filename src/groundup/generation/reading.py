@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from groundup.configs.generation import CacheKind
@@ -17,7 +17,7 @@ from groundup.models.writer import Writer
 
 
 @contextmanager
-def evaluation_mode(model: Writer) -> Iterator[None]:
+def evaluation_mode(model: nn.Module | Writer) -> Iterator[None]:
     """Put the model into evaluation mode, and what was training back into training at the end."""
     training = [module for module in model.modules() if module.training]
     model.eval()

@@ -118,7 +118,7 @@ def translate_n_best(translator: Translator, text: str, config: GenerationConfig
     rows, _ = _read(translator, [text])
     if not rows[0]:
         raise InputError("expected a text to translate, found an empty one: give one")
-    with evaluation_mode(translator.model):  # type: ignore[arg-type] # a protocol of readers is on its way
+    with evaluation_mode(translator.model):
         writer: Any = writer_about(translator.model, rows)
         found = generate_n_best(
             writer, translator.target_tokenizer, [translator.begin_id], _fitting(translator, config)
@@ -170,7 +170,7 @@ def _batches(rows: Sequence[Sequence[int]], config: GenerationConfig) -> Iterato
 
 
 def _written(translator: Translator, rows: Sequence[Sequence[int]], config: GenerationConfig) -> list[str]:
-    with evaluation_mode(translator.model):  # type: ignore[arg-type] # a protocol of readers is on its way
+    with evaluation_mode(translator.model):
         writer: Any = writer_about(translator.model, rows)
         prompts = [[translator.begin_id] for _ in rows]
         return generate_text(writer, translator.target_tokenizer, prompts, config)
