@@ -1,13 +1,12 @@
 """`groundup distill TEACHER --student RECIPE`: a small model learns what a large one knows."""
 
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from pathlib import Path
 
 import tyro
 
 from groundup.cli.finetune import from_anywhere
-from groundup.cli.parse import naming_options, parse
+from groundup.cli.parse import naming_options, parse, value_of
 from groundup.configs.distillation import (
     SAME_TOKENIZER,
     DistillConfig,
@@ -56,7 +55,7 @@ class Distill:
 def command(arguments: list[str]) -> int:
     """Parse, let the teacher read, train the student, and say what to do next."""
     asks_for_help = "--help" in arguments or "-h" in arguments
-    told = _recipe(_given(arguments, "--student") or ("tales" if asks_for_help else "none"))
+    told = _recipe(value_of(arguments, "--student") or ("tales" if asks_for_help else "none"))
     chosen = parse(Distill, arguments, program="groundup distill", default=_default(told, arguments))
     with naming_options(Distill):
         config = _config(chosen, told)
@@ -84,7 +83,7 @@ def _recipe(name: str) -> RunConfig:
 
 def _default(told: RunConfig, arguments: list[str]) -> Distill:
     """Return the options as the recipe has them; of another text nothing but the text is known."""
-    corpus = _given(arguments, "--data") or told.data.corpus
+    corpus = value_of(arguments, "--data") or told.data.corpus
     return Distill(
         teacher="",
         student="",
@@ -113,10 +112,3 @@ def _config(chosen: Distill, told: RunConfig) -> DistillConfig:
         written=chosen.written,
         training=chosen.training,
     )
-
-
-def _given(arguments: list[str], option: str) -> str:
-    """Return what an option is given as, "" where it is not: other defaults depend on it."""
-    given = [b for a, b in pairwise(arguments) if a == option]
-    given += [a.partition("=")[2] for a in arguments if a.startswith(f"{option}=")]
-    return given[-1] if given else ""

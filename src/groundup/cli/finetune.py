@@ -1,13 +1,12 @@
 """`groundup finetune classify|text|chat|prefer`: tune a pretrained model, or an adapter beside it, on your data."""
 
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import tyro
 
-from groundup.cli.parse import naming_options, parse
+from groundup.cli.parse import naming_options, parse, value_of
 from groundup.configs.checks import positive
 from groundup.configs.finetune_defaults import finetune_training
 from groundup.configs.finetune_runs import (
@@ -204,10 +203,8 @@ def from_anywhere(model: str) -> str:
 
 def _method(arguments: list[str]) -> Method:
     """Return the method that is asked for: rates and schedules depend on it."""
-    given = [b for a, b in pairwise(arguments) if a == "--method"]
-    given += [a.partition("=")[2] for a in arguments if a.startswith("--method=")]
-    known: tuple[Method, ...] = get_args(Method)
-    return next((method for method in known if given and method == given[-1]), "lora")
+    asked, known = value_of(arguments, "--method"), get_args(Method)
+    return next((method for method in known if method == asked), "lora")
 
 
 def _scheduled(goal: str, chosen: Any, arguments: list[str]) -> Any:  # noqa: ANN401 - one of GOALS

@@ -6,6 +6,7 @@ import difflib
 import io
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import tyro
@@ -72,6 +73,18 @@ def naming_options(cls: type, config: type | None = None) -> Iterator[None]:
     except InputError as error:
         told = str(error) if config is None else re.sub(rf"\b{config.__name__}\.", f"{cls.__name__}.", str(error))
         raise InputError(_with_options(told, cls)) from error
+
+
+def value_of(arguments: Sequence[str], option: str) -> str:
+    """Return what an option is given as, "" where it is not: for defaults that depend on it.
+
+    Example:
+        >>> value_of(["gpt2", "--student", "tales"], "--student"), value_of(["--data=x"], "--out")
+        ('tales', '')
+    """
+    found = [value for name, value in pairwise(arguments) if name == option]
+    found += [argument.partition("=")[2] for argument in arguments if argument.startswith(f"{option}=")]
+    return found[-1] if found else ""
 
 
 def parse(cls: type[C], arguments: Sequence[str], *, program: str, default: C | None = None) -> C:
