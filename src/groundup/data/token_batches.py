@@ -46,7 +46,7 @@ class TokenBatches:
     def __init__(
         self, lengths: Lengths, *, most_pairs: int, budget: int | None, seed: int, pool: int = BATCHES_IN_A_POOL
     ) -> None:
-        if min(len(lengths), most_pairs, pool, budget or 1) < 1:
+        if min(len(lengths), most_pairs, pool, 1 if budget is None else budget) < 1:
             found = f"{len(lengths)}, {most_pairs=}, {budget=}, {pool=}"
             raise ValueError(f"expected pairs and positive sizes, found {found}")
         self._lengths = np.asarray(lengths, np.int64)

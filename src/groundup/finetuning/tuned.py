@@ -8,6 +8,7 @@ from pathlib import Path
 from torch import nn
 
 from groundup.configs.finetune_runs import ClassifyConfig
+from groundup.configs.run_tasks import run_task, use_of
 from groundup.errors import InputError
 from groundup.finetuning.lora import lora_layers, merge_and_remove
 from groundup.finetuning.preparation import build_classifier, pad_id, tune
@@ -53,7 +54,10 @@ def open_tuned(folder: Path, *, open_base: Callable[[str], Pretrained], begun_by
     run = Run.open(folder, begun_by=begun_by)
     kind = kind_of(run)
     if kind is None:
-        raise InputError(f"expected a fine-tuning run, found {folder}, which groundup train began")
+        task = run.config.get("task")
+        raise InputError(
+            f"expected a fine-tuning run, found {folder}, of {run_task(task).model}: {use_of(task, folder)} uses it"
+        )
     config: FinetuneConfig = run.read_config(kind)
     found = best_checkpoint(run)
     base = open_base(config.base)

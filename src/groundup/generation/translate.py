@@ -5,7 +5,6 @@ Shapes: B rows, S source positions.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -119,7 +118,7 @@ def translate_n_best(translator: Translator, text: str, config: GenerationConfig
     if not rows[0]:
         raise InputError("expected a text to translate, found an empty one: give one")
     with evaluation_mode(translator.model):
-        writer: Any = writer_about(translator.model, rows)
+        writer = writer_about(translator.model, rows)
         found = generate_n_best(
             writer, translator.target_tokenizer, [translator.begin_id], _fitting(translator, config)
         )
@@ -171,7 +170,7 @@ def _batches(rows: Sequence[Sequence[int]], config: GenerationConfig) -> Iterato
 
 def _written(translator: Translator, rows: Sequence[Sequence[int]], config: GenerationConfig) -> list[str]:
     with evaluation_mode(translator.model):
-        writer: Any = writer_about(translator.model, rows)
+        writer = writer_about(translator.model, rows)
         prompts = [[translator.begin_id] for _ in rows]
         return generate_text(writer, translator.target_tokenizer, prompts, config)
 

@@ -150,7 +150,7 @@ class Translation:
         same = [one == other for one, other in zip(said, self._decoded.target, strict=True)]
         figures["exact_match"] = sum(same) / len(same)
         if any(" " in text for text in self._decoded.target):
-            figures["bleu"] = Bleu().corpus(said, [[text] for text in self._decoded.target]).score
+            figures["bleu"] = Bleu().corpus(said, [self._decoded.target]).score
         return figures
 
     def sample(self, model: Seq2Seq, step: int) -> str:
@@ -192,7 +192,7 @@ def measure_pairs(model: Seq2Seq, pairs: EncodedPairs, begin_id: int) -> dict[st
     """Return the mean cross-entropy of all target tokens in nats, and the part of them that is the likeliest."""
     batches = TokenBatches(pairs.lengths, most_pairs=len(pairs.source), budget=TOKENS_AT_ONCE, seed=0)
     total, n_right, n = 0.0, 0, 0
-    with evaluation_mode(model), torch.inference_mode():  # type: ignore[arg-type] # a protocol of readers is on its way
+    with evaluation_mode(model), torch.inference_mode():
         for i in range(batches.n_batches(0)):
             batch = lay_out_pairs(pairs, batches.batch(i), begin_id)
             logits = precise(model.project(predicted_from(model, batch)))  # [N, V]

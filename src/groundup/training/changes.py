@@ -25,6 +25,7 @@ FIXED = {
     "tuning": "its checkpoints hold what learned until now",
     "context_length": "its text is cut that way",
     "beta": "it is part of the loss so far",
+    "label_smoothing": "it is part of the loss so far",
     "training.seed": "it decided the order of the text so far",
     "training.optimizer.name": "its checkpoints hold the memory of this optimizer",
 }
