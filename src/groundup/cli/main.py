@@ -13,7 +13,11 @@ COMMANDS: dict[str, str] = {
     "demo": "train a small GPT on stories, about two minutes, and let it write",
     "train": "train a recipe: groundup train shakespeare-char",
     "finetune": "tune a pretrained model on your data: classify, text, chat, prefer",
+    "distill": "a small model learns from a large one: groundup distill TEACHER --student RECIPE",
     "classify": "label texts with a run of finetune classify",
+    "translate": "translate texts or files with a run of train dates, or multi30k-en-de",
+    "fill": "what could stand in the gaps of a text, with a run of train tales-mask",
+    "similar": "texts by how alike they are to one, with a run of train tales-mask",
     "compare": "a tuned model beside its base: what was learned, what was forgotten",
     "report": "runs side by side: quality, parameters, memory, time",
     "plan": "what a recipe will need: parameters, compute, memory, time",
@@ -34,8 +38,8 @@ COMMANDS: dict[str, str] = {
     "verify": "prove the parts against outside references",
 }
 COMPUTING = (
-    "demo", "train", "finetune", "classify", "compare", "plan", "profile", "resume",
-    "replay", "evaluate", "generate", "chat", "studio", "quantize",
+    "demo", "train", "finetune", "distill", "classify", "translate", "fill", "similar", "compare", "plan", "profile",
+    "resume", "replay", "evaluate", "generate", "chat", "studio", "quantize",
 )  # fmt: skip
 USAGE = "usage: groundup COMMAND [OPTIONS]     groundup COMMAND --help     --version     --debug (show tracebacks)"
 
