@@ -14,7 +14,15 @@ from groundup.layers.cache import Cache
 
 
 class Writer(Protocol):
-    """A module that continues rows of tokens."""
+    """A module that continues rows of tokens.
+
+    Example:
+        >>> from groundup.configs.model import GPTConfig
+        >>> from groundup.models.gpt import GPT
+        >>> writer: Writer = GPT(GPTConfig(vocab_size=10, context_length=8, d_model=16, n_layers=1, n_heads=2))
+        >>> writer.new_cache(2).batch_size, writer.select_rows([1]) is writer
+        (2, True)
+    """
 
     @property
     def context_length(self) -> int:
