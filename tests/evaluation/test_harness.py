@@ -4,6 +4,7 @@ import json
 import math
 import random
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -87,6 +88,32 @@ def test_texts_end_before_a_stop_text_whatever_is_asked_beside_them():
     assert [model.generate_until([one]) for one in free] == [[text] for text in texts]
     stop = texts[0][2]
     assert model.generate_until([asked("the cat", {"max_gen_toks": 6, "until": [stop]})]) == [texts[0].split(stop)[0]]
+
+
+def test_a_begin_token_stands_before_every_text_once():
+    found = tiny()
+    begin = found.tokenizer.end_id
+    model = HarnessModel(replace(found, bos=(begin,)))
+    plain, spelled, empty = model.loglikelihood(
+        [asked("the", " cat"), asked(END_OF_TEXT + "the", " cat"), asked("", "the cat")]
+    )
+    first = model.loglikelihood([asked("", "the")])[0][0]
+    assert plain == spelled
+    assert empty[0] == pytest.approx(first + plain[0], abs=1e-4)  # float32
+
+
+def test_conversations_are_laid_out_by_the_models_template():
+    found = tiny()
+    template = (
+        "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}{% if add_generation_prompt %}>{% endif %}"
+    )
+    model = HarnessModel(replace(found, chat_template=template))
+    turns = [{"role": "user", "content": "two"}, {"role": "assistant", "content": "four"}]
+    assert model.apply_chat_template(turns) == "<user>two<assistant>four>"
+    assert model.apply_chat_template(turns, add_generation_prompt=False) == "<user>two<assistant>four"
+    assert model.chat_template(True) == template
+    with pytest.raises(InputError, match="expected a model with a chat template, found tiny without: leave out chat"):
+        HarnessModel(found).apply_chat_template(turns)
 
 
 @settings(max_examples=25, derandomize=True)
