@@ -88,8 +88,8 @@ def main(out: Path = OUT) -> None:
     right.set_yticks(range(len(kinds)), kinds)
     right.invert_yaxis()
     right.grid(axis="x")
-    right.set(title="One word in eight changed", xlabel="points below 100, or errors in %", xlim=(-1, 35))
-    right.legend(loc="lower right")
+    right.set(title="One word in eight changed", xlabel="points below 100, or errors in %", xlim=(-1, 40))
+    right.legend(loc="upper right")
     out.mkdir(parents=True, exist_ok=True)
     path = out / "bleu_by_hand.png"
     figure.savefig(path)
