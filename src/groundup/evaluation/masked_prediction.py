@@ -78,7 +78,7 @@ def hide_for_measuring(
         >>> texts = [np.array(tokenizer.encode("to be or not to be"))]
         >>> hidden = hide_for_measuring(texts, tokenizer, MaskingConfig())
         >>> tokenizer.decode(hidden.seen(0).tolist())
-        'to be [MASK]r no[MASK] to be'
+        '[MASK]o[MASK]be or no[MASK] to be'
     """
     gap = mask_id(tokenizer)
     found = hide_tokens(
