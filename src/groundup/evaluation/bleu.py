@@ -11,12 +11,11 @@ from typing import ClassVar, Literal, get_args
 
 import numpy as np
 
-from groundup import __version__
 from groundup.configs.checks import at_least
 from groundup.errors import InputError
 from groundup.evaluation.bleu_tokenizers import tokenizer_named
 from groundup.evaluation.n_grams import clipped_matches
-from groundup.evaluation.text_metric import Counts, with_references
+from groundup.evaluation.text_metric import OUR_VERSION, Counts, with_references
 
 Smoothing = Literal["none", "floor", "add-k", "exp"]
 _DEFAULT_VALUES = {"floor": 0.1, "add-k": 1.0}
@@ -150,7 +149,7 @@ class Bleu:
         case, effective = "lc" if self.lowercase else "mixed", "yes" if self.effective_order else "no"
         return (
             f"nrefs:{n_references}|case:{case}|eff:{effective}|tok:{self.tokenizer}|smooth:{self.smoothing}{value}"
-            f"|version:groundup-{__version__}"
+            f"|version:{OUR_VERSION}"
         )
 
     def _value(self) -> float:

@@ -10,11 +10,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from groundup import __version__
 from groundup.configs.checks import at_least
 from groundup.errors import InputError
 from groundup.evaluation.n_grams import clipped_matches
-from groundup.evaluation.text_metric import Counts, with_references
+from groundup.evaluation.text_metric import OUR_VERSION, Counts, with_references
 
 _PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 _NOTHING = 1e-16
@@ -86,7 +85,7 @@ class Chrf:
         case, effective = "lc" if self.lowercase else "mixed", "no" if self.every_order else "yes"
         return (
             f"nrefs:{n_references}|case:{case}|eff:{effective}|nc:{self.character_order}|nw:{self.word_order}"
-            f"|space:{'yes' if self.whitespace else 'no'}|version:groundup-{__version__}"
+            f"|space:{'yes' if self.whitespace else 'no'}|version:{OUR_VERSION}"
         )
 
     def _against(self, text: str, reference: str) -> list[int]:

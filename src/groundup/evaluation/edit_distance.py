@@ -9,10 +9,9 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from groundup import __version__
 from groundup.errors import InputError
 from groundup.evaluation.common_subsequence import places
-from groundup.evaluation.text_metric import Counts, with_references
+from groundup.evaluation.text_metric import OUR_VERSION, Counts, with_references
 
 
 def edit_distance(a: Sequence[Hashable], b: Sequence[Hashable]) -> int:
@@ -94,7 +93,7 @@ class ErrorRate:
     def signature(self, n_references: int) -> str:
         """Return the settings as one line."""
         case = "lc" if self.lowercase else "mixed"
-        return f"nrefs:{n_references}|case:{case}|unit:{self.unit}|version:groundup-{__version__}"
+        return f"nrefs:{n_references}|case:{case}|unit:{self.unit}|version:{OUR_VERSION}"
 
     def _units(self, text: str) -> Sequence[str]:
         text = text.strip().lower() if self.lowercase else text.strip()

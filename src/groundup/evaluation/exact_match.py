@@ -6,8 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from groundup import __version__
-from groundup.evaluation.text_metric import Counts, with_references
+from groundup.evaluation.text_metric import OUR_VERSION, Counts, with_references
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +41,7 @@ class ExactMatch:
 
     def signature(self, n_references: int) -> str:
         """Return the settings as one line."""
-        return f"nrefs:{n_references}|case:{'lc' if self.lowercase else 'mixed'}|version:groundup-{__version__}"
+        return f"nrefs:{n_references}|case:{'lc' if self.lowercase else 'mixed'}|version:{OUR_VERSION}"
 
     def _plain(self, text: str) -> str:
         return text.strip().lower() if self.lowercase else text.strip()

@@ -12,11 +12,10 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from groundup import __version__
 from groundup.errors import InputError
 from groundup.evaluation.common_subsequence import longest_common_length, longest_common_positions
 from groundup.evaluation.n_grams import clipped_matches
-from groundup.evaluation.text_metric import Counts, with_references
+from groundup.evaluation.text_metric import OUR_VERSION, Counts, with_references
 
 KINDS = ("1", "2", "3", "4", "L", "Lsum")
 """What can be counted: n-grams, the longest common subsequence, those of each sentence of a summary."""
@@ -119,7 +118,7 @@ class Rouge:
 
     def signature(self, n_references: int) -> str:
         """Return the settings as one line."""
-        return f"nrefs:{n_references}|case:lc|tok:a-z0-9|stem:no|version:groundup-{__version__}"
+        return f"nrefs:{n_references}|case:lc|tok:a-z0-9|stem:no|version:{OUR_VERSION}"
 
     def overlap(self, text: str, reference: str) -> Overlap:
         """Return what one text shares with one reference."""

@@ -7,6 +7,7 @@ Shapes: N texts, K numbers counted for each, R references of each text.
 """
 
 from collections.abc import Iterator, Sequence
+from importlib.metadata import version
 from typing import Protocol
 
 import numpy as np
@@ -16,6 +17,9 @@ from groundup.errors import InputError
 
 Counts = npt.NDArray[np.float64]
 """Counted for each text [N, K], or their sums [K]. Whole numbers are exact up to 2**53."""
+
+OUR_VERSION = f"groundup-{version('groundup')}"
+"""What signatures end in."""
 
 
 class TextMetric(Protocol):
