@@ -38,6 +38,10 @@ SLOW = {  # those that take more than ten seconds
     "13_lora/merge_and_switch",
     "13_lora/theory",
     "13_lora/variants",
+    "15_encoder_decoder/dates",
+    "15_encoder_decoder/reverse",
+    "18_distillation/closing_the_gap",
+    "18_distillation/what_a_teacher_says",
 }
 NEEDS_DATA = {
     "08_gpt2_assembly/tokenizer",  # GPT-2's vocabulary
