@@ -16,13 +16,8 @@ from hypothesis import strategies as st
 
 from groundup.configs.model import GPTConfig
 from groundup.errors import InputError
-from groundup.evaluation.harness import (
-    HarnessModel,
-    as_language_model,
-    evaluate_with_harness,
-    generation_config,
-    rolling_windows,
-)
+from groundup.evaluation.harness import as_language_model, evaluate_with_harness
+from groundup.evaluation.harness_model import HarnessModel, generation_config, rolling_windows
 from groundup.models.gpt import GPT
 from groundup.tokenization.base import END_OF_TEXT
 from groundup.tokenization.bpe import ByteBPE

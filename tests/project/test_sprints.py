@@ -40,6 +40,10 @@ SLOW = {  # those that take more than ten seconds
     "13_lora/variants",
     "15_encoder_decoder/dates",
     "15_encoder_decoder/reverse",
+    "17_masked_lm/alike_or_not",
+    "17_masked_lm/against_the_posterior",
+    "16_decoding_and_metrics/how_varied",
+    "16_decoding_and_metrics/bleu_by_hand",
     "18_distillation/closing_the_gap",
     "18_distillation/what_a_teacher_says",
 }

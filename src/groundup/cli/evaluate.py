@@ -96,11 +96,18 @@ def command(arguments: list[str]) -> int:
     elif chosen.harness:
         _print_harness(chosen)
     else:
-        from groundup.training.trained import evaluate_run
-
-        for name, value in evaluate_run(Path(chosen.run), max_tokens=chosen.max_tokens).items():
+        for name, value in _figures(Path(chosen.run), chosen.max_tokens).items():
             print(f"{name:<22}{value:,}" if isinstance(value, int) else f"{name:<22}{value:.4f}")
     return 0
+
+
+def _figures(folder: Path, max_tokens: int | None) -> dict[str, float]:
+    from groundup.training.masked import evaluate_masked_run
+    from groundup.training.run_folder import Run
+    from groundup.training.trained import evaluate_run
+
+    evaluate = evaluate_masked_run if Run.open(folder).config.get("task") == "mask" else evaluate_run
+    return evaluate(folder, max_tokens=max_tokens)
 
 
 def _print_scores(chosen: Evaluate, hypotheses: Path) -> None:

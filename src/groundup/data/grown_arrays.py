@@ -89,14 +89,7 @@ def write_arrays(
         finally:
             for file in files.values():
                 file.close()
-        kept = {
-            name: {"dtype": column.dtype, "width": column.width, "sha256": sha256_of(partial / f"{name}.bin")}
-            for name, column in columns.items()
-        }
-        _write_json(
-            partial / DESCRIPTION,
-            {"format_version": FORMAT_VERSION, "rows": n_rows, "columns": kept, "told": dict(told)},
-        )
+        _describe(partial, columns, n_rows, told)
         (partial / _PROGRESS).unlink()
         partial.rename(folder)
     except OSError as error:
@@ -181,6 +174,16 @@ def _begin(partial: Path, columns: Mapping[str, Column], told: Mapping[str, obje
     for name in columns:
         (partial / f"{name}.bin").touch()
     return 0, 0
+
+
+def _describe(partial: Path, columns: Mapping[str, Column], n_rows: int, told: Mapping[str, object]) -> None:
+    """Write what the files hold, with their checksums."""
+    kept = {
+        name: {"dtype": column.dtype, "width": column.width, "sha256": sha256_of(partial / f"{name}.bin")}
+        for name, column in columns.items()
+    }
+    document = {"format_version": FORMAT_VERSION, "rows": n_rows, "columns": kept, "told": dict(told)}
+    _write_json(partial / DESCRIPTION, document)
 
 
 def _append(block: Block, columns: Mapping[str, Column], files: Mapping[str, Any]) -> int:

@@ -160,7 +160,8 @@ class Translation:
         source, target = self.validation.pairs.source[:SHOWN_PAIRS], self.validation.pairs.target[:SHOWN_PAIRS]
         rows = zip(source, target, self._translate(model, Pairs(source=source, target=target)), strict=True)
         return "\n\n".join(
-            f"source  {_short(text)}\ntarget  {_short(wanted)}\n{'right' if said == wanted else 'said '}   {_short(said)}"
+            f"source  {_short(text)}\ntarget  {_short(wanted)}\n"
+            f"{'right' if said == wanted else 'said '}   {_short(said)}"
             for text, wanted, said in rows
         )
 

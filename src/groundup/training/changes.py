@@ -24,6 +24,7 @@ FIXED = {
     "head": "it is part of what was trained",
     "tuning": "its checkpoints hold what learned until now",
     "context_length": "its text is cut that way",
+    "masking": "it decides what is hidden",
     "beta": "it is part of the loss so far",
     "label_smoothing": "it is part of the loss so far",
     "training.seed": "it decided the order of the text so far",
