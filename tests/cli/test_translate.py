@@ -73,9 +73,7 @@ def test_bad_input_is_one_line(run: Path, capsys: pytest.CaptureFixture[str], ar
     assert said.count("\n") == 1
 
 
-@pytest.mark.parametrize(
-    "command", ["generate", "chat", "plan", "profile", "quantize", "replay", "classify"]
-)
+@pytest.mark.parametrize("command", ["generate", "chat", "plan", "profile", "quantize", "replay", "classify"])
 def test_other_commands_refuse_such_a_run(run: Path, tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str]):
     more = {"replay": ["--step", "1"], "classify": ["x"], "quantize": ["--out", str(tmp_path / "new")]}
     assert main([command, str(run), *more.get(command, [])]) == 2
