@@ -41,7 +41,7 @@ def test_whatever_goes_wrong_leaves_nothing(tmp_path: Path, error: BaseException
         assert "No space left on device; make room or name another place" in str(caught.value)
 
 
-@pytest.mark.parametrize("process", [os.getpid(), 0])
+@pytest.mark.parametrize("process", [os.getpid(), 0], ids=["our number", "nobody's"])
 def test_what_a_killed_process_left_is_in_nobodys_way(tmp_path: Path, process: int):
     (tmp_path / f".model.{process}.unfinished").mkdir()
     (tmp_path / f".model.{process}.unfinished" / "old.txt").touch()
