@@ -34,7 +34,7 @@ def as_advised(config: RunConfig, message: str) -> RunConfig:
     """Return `config` with the options that the message names, parsed as `groundup train` parses them."""
     options = re.findall(r"--[\w.-]+ \d+", message)
     assert options
-    return parse(Train, " ".join(options).split(), program="test", default=Train(config=config)).config
+    return parse(Train[RunConfig], " ".join(options).split(), program="test", default=Train(config=config)).config
 
 
 def test_what_fits_is_let_through():

@@ -41,7 +41,7 @@ def train(folder: Path) -> TextEncoder:
     return load_masked_run(folder, device="cpu")
 
 
-def nearest(encoder: TextEncoder, tales: list[str]) -> np.ndarray:
+def most_alike(encoder: TextEncoder, tales: list[str]) -> np.ndarray:
     """Return which tale is most like each, itself left out."""
     vectors = embed_texts(encoder, tales)
     cosines = cosine_similarity(vectors - vectors.mean(0), vectors - vectors.mean(0))
@@ -63,7 +63,7 @@ def main(out: Path = OUT) -> None:
 
     torch.manual_seed(0)
     untrained = replace(encoder, model=Encoder(encoder.model.config).eval())
-    found = {"by chance": None, "untrained": nearest(untrained, tales), "trained": nearest(encoder, tales)}
+    found = {"by chance": None, "untrained": most_alike(untrained, tales), "trained": most_alike(encoder, tales)}
     print(f"\nOf {TALES} tales, the most similar other one has the same")
     print(f"{'':<12}" + "".join(f"{fact:>9}" for fact in FACTS))
     shares = {}

@@ -41,6 +41,7 @@ class TokenBatches:
         >>> lengths = np.array([[9, 8], [2, 3], [8, 9], [1, 1], [2, 2], [3, 2]])
         >>> batches = TokenBatches(lengths, most_pairs=8, budget=40, seed=0)
         >>> [batches.batch(step).tolist() for step in range(2)], batches.n_batches(0)
+        ([[3, 4, 5, 1], [0, 2]], 2)
     """
 
     def __init__(

@@ -7,7 +7,7 @@ Shapes: N texts, K numbers counted for each, R references of each text.
 """
 
 from collections.abc import Iterator, Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol
 
 import numpy as np
@@ -18,7 +18,10 @@ from groundup.errors import InputError
 Counts = npt.NDArray[np.float64]
 """Counted for each text [N, K], or their sums [K]. Whole numbers are exact up to 2**53."""
 
-OUR_VERSION = f"groundup-{version('groundup')}"
+try:
+    OUR_VERSION = f"groundup-{version('groundup')}"
+except PackageNotFoundError:  # read from its sources, never installed
+    OUR_VERSION = "groundup"
 """What signatures end in."""
 
 

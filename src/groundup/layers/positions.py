@@ -40,8 +40,8 @@ def sinusoidal_table(
     rotation of the vector of p, whatever p is. With pairing "halves" all sines come first, then the cosines (Marian).
 
     Example:
-        >>> sinusoidal_table(2, 2)[1].tolist() == [torch.tensor(1.0).sin().item(), torch.tensor(1.0).cos().item()]
-        True
+        >>> [round(number, 4) for number in sinusoidal_table(2, 2)[1].tolist()]  # sin 1, cos 1
+        [0.8415, 0.5403]
         >>> sinusoidal_table(4, 1, pairing="halves").tolist()
         [[0.0, 0.0, 1.0, 1.0]]
     """

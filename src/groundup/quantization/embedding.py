@@ -29,6 +29,7 @@ class QuantizedEmbedding(nn.Module):
         IndexError: in `forward`, for a token outside 0 … V-1.
 
     Example:
+        >>> import torch
         >>> from groundup.quantization.int8 import quantize_int8
         >>> embedding = QuantizedEmbedding(quantize_int8(torch.tensor([[1.0, -2.0], [0.0, 4.0]])))
         >>> embedding(torch.tensor([1])).tolist(), embedding.project(torch.tensor([1.0, 0.5])).tolist()[1]
@@ -88,6 +89,7 @@ def rows_of(matrix: Int8 | Int4, rows: Tensor) -> Int8 | Int4:
         IndexError: a row that is not there.
 
     Example:
+        >>> import torch
         >>> from groundup.quantization.int8 import quantize_int8
         >>> rows_of(quantize_int8(torch.eye(3)), torch.tensor([2, 0])).dequantized().tolist()
         [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]

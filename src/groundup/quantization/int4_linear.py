@@ -25,6 +25,7 @@ class Int4Linear(nn.Module):
         input_scale: what each input is multiplied by before W, as `activation_aware_scale` chooses it: [I].
 
     Example:
+        >>> import torch
         >>> from groundup.quantization.int4 import quantize_int4
         >>> base, x = nn.Linear(64, 8), torch.ones(2, 64)
         >>> layer = Int4Linear(quantize_int4(base.weight, group_size=32), base.bias)
