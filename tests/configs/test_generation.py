@@ -55,7 +55,10 @@ def test_pairs_are_read_item_by_item():
             '{"beam": {"early_stopping": true}}',
             "GenerationConfig.beam.early_stopping must be one of no, yes, never, found True",
         ),
-        ('{"beam": {"beams": 2}}', "GenerationConfig.beam has no field 'beams': known are coverage_penalty, early_stop"),
+        (
+            '{"beam": {"beams": 2}}',
+            "GenerationConfig.beam has no field 'beams': known are coverage_penalty, early_stop",
+        ),
     ],
 )
 def test_foreign_json_is_refused_by_name(text: str, found: str):
