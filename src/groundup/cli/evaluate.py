@@ -31,8 +31,9 @@ _SAYS = {"run": "a RUN without --harness", "hypotheses": "--hypotheses FILE", "h
 class Evaluate:
     """Measure a run, a file of texts or, on the tasks of lm-eval, any model.
 
-    RUN: loss, perplexity and bits per byte on its validation text. --hypotheses FILE --references FILE …: BLEU, chrF,
-    ROUGE and others, with intervals. MODEL --harness TASK …: what lm-eval measures.
+    RUN: loss, perplexity and bits per byte on its validation text; of a run that translates, BLEU on its test pairs.
+    --hypotheses FILE --references FILE …: BLEU, chrF, ROUGE and others, with intervals. MODEL --harness TASK …: what
+    lm-eval measures.
     """
 
     run: tyro.conf.Positional[str] = ""
@@ -102,12 +103,24 @@ def command(arguments: list[str]) -> int:
 
 
 def _figures(folder: Path, max_tokens: int | None) -> dict[str, float]:
-    from groundup.training.masked import evaluate_masked_run
     from groundup.training.run_folder import Run
+
+    task = Run.open(folder).config.get("task")
+    if task == "translate":
+        from groundup.training.translated import evaluate_translation_run
+
+        if max_tokens is not None:
+            raise InputError(
+                "expected a run that learned a text with --max-tokens, found one that translates: leave it out"
+            )
+        return evaluate_translation_run(folder)
+    if task == "mask":
+        from groundup.training.masked import evaluate_masked_run
+
+        return evaluate_masked_run(folder, max_tokens=max_tokens)
     from groundup.training.trained import evaluate_run
 
-    evaluate = evaluate_masked_run if Run.open(folder).config.get("task") == "mask" else evaluate_run
-    return evaluate(folder, max_tokens=max_tokens)
+    return evaluate_run(folder, max_tokens=max_tokens)
 
 
 def _print_scores(chosen: Evaluate, hypotheses: Path) -> None:
