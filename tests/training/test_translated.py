@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from tests.training.small_translation import config
 
 from groundup.configs.generation import GenerationConfig
 from groundup.data.pairs import Pairs
@@ -10,7 +11,6 @@ from groundup.generation.translate import translate
 from groundup.training import translated
 from groundup.training.kinds import start
 from groundup.training.translation import load_translator
-from tests.training.small_translation import config
 
 PAIRS = Pairs(source=("3 May 1962", "1.2.1999", "the first of June 2001"), target=("1962-05-03", "1999-02-01", "x"))
 

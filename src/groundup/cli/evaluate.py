@@ -97,8 +97,10 @@ def command(arguments: list[str]) -> int:
     elif chosen.harness:
         _print_harness(chosen)
     else:
-        for name, value in _figures(Path(chosen.run), chosen.max_tokens).items():
-            print(f"{name:<22}{value:,}" if isinstance(value, int) else f"{name:<22}{value:.4f}")
+        figures = _figures(Path(chosen.run), chosen.max_tokens)
+        width = max(20, *map(len, figures)) + 2
+        for name, value in figures.items():
+            print(f"{name:<{width}}{value:,}" if isinstance(value, int) else f"{name:<{width}}{value:.4f}")
     return 0
 
 
