@@ -72,7 +72,9 @@ def main(out: Path = OUT) -> None:
     figure, (left, right) = plt.subplots(1, 2, figsize=(11.5, 4.4))
     words = [repr(teacher.tokenizer.decode([i])) for i in shown[1.0].ids[0].tolist()]
     for i, (T, kept) in enumerate(shown.items()):
-        left.bar(np.arange(len(words)) + 0.2 * i - 0.3, kept.logprobs[0, :-1].exp(), width=0.2, label=f"T = {T:g}")
+        left.bar(
+            np.arange(len(words)) + 0.2 * i - 0.3, kept.logprobs[0, :-1].exp().numpy(), width=0.2, label=f"T = {T:g}"
+        )
     left.set(title=f"After “{PROMPT}”", ylabel="probability", xticks=range(len(words)), xticklabels=words)
     left.legend()
     for name, place_of in (("probability of all others", 0), ("part of the loss that is not seen", 1)):
