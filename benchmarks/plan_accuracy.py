@@ -9,6 +9,7 @@ from pathlib import Path
 
 from groundup.cli.parse import parse
 from groundup.cli.train import Train
+from groundup.configs.run import RunConfig
 from groundup.planning.plan import make_plan
 from groundup.planning.quantities import in_bytes, in_time
 from groundup.recipes import recipe
@@ -45,7 +46,7 @@ sys.exit(code)
 
 def foretold_and_taken(name, arguments):
     """Return a row: what the plan says, and what a process that trains takes from its start to its end."""
-    chosen = parse(Train, arguments.split(), program="benchmark", default=Train(config=recipe(name))).config
+    chosen = parse(Train[RunConfig], arguments.split(), program="benchmark", default=Train(config=recipe(name))).config
     plan = make_plan(chosen)
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-c", TRAIN, "train", name, "--out", str(Path(folder) / "run"), *arguments.split()]
