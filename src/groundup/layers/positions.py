@@ -96,7 +96,8 @@ class SinusoidalPositions(nn.Module):
 
     def forward(self, x: Tensor, offset: int | Tensor = 0) -> Tensor:
         """Return dropout(x + positions): [B, T, D] -> [B, T, D]."""
-        return self.dropout(x + table_rows(self.table, x.shape[1], offset))
+        out: Tensor = self.dropout(x + table_rows(self.table, x.shape[1], offset))
+        return out
 
 
 class LearnedPositions(nn.Module):
