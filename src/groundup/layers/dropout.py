@@ -66,7 +66,7 @@ def dropped(x: Tensor, p: float) -> Tensor:
 
 
 class _Dropped(torch.autograd.Function):
-    """One byte of each entry is kept for the backward pass, as torch's does."""
+    """What is kept for the backward pass is a byte of each entry; torch's keeps a float of each on a CPU."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, n_dropped: int) -> Tensor:  # noqa: ANN401 - autograd's context

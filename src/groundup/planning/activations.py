@@ -98,8 +98,7 @@ def saved_for_backward(work: Pass) -> Load:
     inner = {"swiglu": 4, "relu": 1}.get(config.activation, 2)
     load.add("feed-forward", L * inner, N * config.feed_forward_width * product)
     if config.dropout:
-        load.add("dropout", 2 * L, D * product)
-        load.add("dropout", 1, D * FLOAT)
+        load.add("dropout", 2 * L + 1, D)  # a byte of each entry: whether it was kept
     if config.norm_order == "pre":
         load.add("final norm", 2 if config.norm == "rms" else 1, D * FLOAT)
     load.add("final norm", 1, D * product)
