@@ -14,7 +14,7 @@ def dates() -> TranslationConfig:
         # Bytes: a year is copied digit by digit, and no merge of digits has to be undone first.
         data=PairsConfig(corpus="dates", tokenizer="bytes"),
         model=_small(context_length=64),
-        training=_short(steps=900),  # of 1,200 the last 300 changed nothing: every validation date came out right
+        training=_short(steps=1_000),  # 99.9 % of unseen dates; after 900 steps 99.5 %
     )
 
 
