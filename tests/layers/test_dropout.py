@@ -69,6 +69,17 @@ def test_keeps_shape_and_number_format(dtype):
     assert set(out.flatten().tolist()) == {0.0, 2.0}
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_what_is_kept_is_rounded_once(dtype):
+    x = torch.randn(4_000).to(dtype).requires_grad_()
+    out = dropped(x, 0.15)
+    is_kept, scale = out != 0, 1 / (1 - round(0.15 * 2**16) / 2**16)
+    expected = (x.detach().float() * scale).to(dtype)
+    assert torch.equal(out[is_kept], expected[is_kept])
+    out.backward(x.detach())
+    assert torch.equal(x.grad[is_kept], expected[is_kept])
+
+
 @pytest.mark.parametrize("shape", [(0,), (1,), (3, 0, 2), (5,)])
 def test_small_and_empty(shape):
     assert dropped(torch.ones(shape), 0.5).shape == shape

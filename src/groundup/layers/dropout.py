@@ -74,10 +74,10 @@ class _Dropped(torch.autograd.Function):
         is_kept = (words.view(torch.int16)[: x.numel()] >= n_dropped - LEVELS // 2).view(x.shape)
         ctx.save_for_backward(is_kept)
         ctx.scale = LEVELS / (LEVELS - n_dropped)
-        return is_kept.to(x.dtype).mul_(ctx.scale).mul_(x)
+        return is_kept.to(x.dtype).mul_(x).mul_(ctx.scale)  # the scale last: in bfloat16 it would be rounded by itself
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401 - autograd's context
         (is_kept,) = ctx.saved_tensors
-        return is_kept.to(grad.dtype).mul_(ctx.scale).mul_(grad), None
+        return is_kept.to(grad.dtype).mul_(grad).mul_(ctx.scale), None
