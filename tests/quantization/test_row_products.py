@@ -96,6 +96,15 @@ def test_inputs_are_rounded_to_the_nearest_step_of_their_block(size: float):
     assert np.allclose(room[1, :4], step * blocks.sum(1), rtol=1e-6, atol=0)
 
 
+@pytest.mark.parametrize("size", [9e-34, 1e-37, 1e-44])
+def test_inputs_too_small_to_be_divided_by_count_as_zeros(size: float):
+    x = (torch.linspace(-1, 1, 32) * size).numpy()  # 32,767 / 1e-37 would be infinite, and infinity · 0 no number
+    room, p = np.full((N_VECTORS, 32), np.nan, np.float32), np.ones(32, np.int16)
+    round_inputs(x, 1, 32, p, room)
+    assert not p.any()
+    assert room[1, 0] == 0
+
+
 def test_every_float16_is_read():
     @compiled()
     def read(bits, out):  # type: ignore[no-untyped-def]

@@ -56,6 +56,8 @@ N_VECTORS = 4
 """Vectors of float32 that a thread needs as room."""
 LARGEST = 32_767
 """Of a rounded input: with q of 8 bits, the sum of 128 products is below 2^31."""
+TINIEST_BITS = int(np.float32(1e-33).view(np.int32))
+"""Bits of the largest |x| below which a block counts as zeros: 32,767 / |x| would leave float32's range at 1e-34."""
 KIND, WEIGHTS, SCALE, MINIMUM, BIAS, INPUT_SCALE, ROWS, WIDTH, GROUP = (int(column) for column in Column)
 FLOAT32, INT8_ROWS, INT8_GROUPS, INT4 = (int(kind) for kind in Kind)  # numba reads plain numbers
 LANES = 8
@@ -147,7 +149,7 @@ def floats_at(address: int, n: int) -> Any:  # noqa: ANN401
 
 @compiled()
 def round_inputs(x: Any, blocks: int, size: int, p: Any, room: Any) -> None:  # noqa: ANN401
-    """Round `x` [I] by blocks of `size`: p [I], and in room t and t Σ p of each block. NaN makes t NaN.
+    """Round `x` [I] by blocks of `size`: p [I], and in room t and t Σ p of each block. NaN makes t NaN; tiniest are 0.
 
     The size is an argument because LLVM unrolls loops of 32 before it could see a vector in them.
     """
@@ -160,7 +162,7 @@ def round_inputs(x: Any, blocks: int, size: int, p: Any, room: Any) -> None:  # 
         for i in range(size):
             largest = max(largest, np.int32(signs[i] & np.int32(0x7FFFFFFF)))
         largest_bits[b] = largest
-        inverse = np.float32(LARGEST) / steps[b] if largest > 0 else np.float32(0)
+        inverse = np.float32(LARGEST) / steps[b] if largest > TINIEST_BITS else np.float32(0)
         total = np.int32(0)
         for i in range(size):
             scaled = block[i] * inverse
