@@ -2,11 +2,13 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from types import TracebackType
 
+import numpy as np
+import numpy.typing as npt
 from rich.console import Console
 
 from groundup.configs.bands import Band
@@ -142,6 +144,11 @@ class Tracker:
         self._display.show_evaluation(step, metrics, sample, best_step=best_step)
         if time.perf_counter() - self._last_picture >= SECONDS_BETWEEN_PICTURES:
             self.draw()
+
+    def record_pictures(self, step: int, pictures: Mapping[str, npt.NDArray[np.uint8]]) -> None:
+        """Record pictures of an evaluation, by name: uint8 [H, W, 3]."""
+        for name, pixels in pictures.items():
+            self._events.add_image(f"validation/{name}", pixels, step, dataformats="HWC")
 
     def sync(self) -> None:
         """Force metrics.jsonl to disk."""
