@@ -20,6 +20,7 @@ RUN_TASKS: dict[str | None, RunTask] = {
     None: RunTask("a language model from scratch", "groundup generate RUN"),
     "translate": RunTask("a model that translates", 'groundup translate RUN "a text"', writes=False),
     "mask": RunTask("a model that fills gaps", 'groundup fill RUN "a text with a [MASK]"', writes=False),
+    "images": RunTask("a model of images", "groundup evaluate RUN", writes=False),
     "distill": RunTask("a distilled language model", "groundup generate RUN"),
     "classify": RunTask("a tuned classifier", 'groundup classify RUN "a text"', writes=False),
     "text": _WRITER,

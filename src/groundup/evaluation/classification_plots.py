@@ -43,9 +43,7 @@ def draw_classification(
     figure = Figure(figsize=(10, 4.8), layout=ConstrainedLayoutEngine(w_pad=0.12, wspace=0.06))
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(2, 2, width_ratios=[1, 1], height_ratios=[3.2, 1])
-    draw_confusion(
-        figure.add_subplot(grid[:, 0]), confusion_matrix(labels, probabilities.argmax(1), len(names)), names
-    )
+    draw_confusion(figure.add_subplot(grid[:, 0]), confusion_matrix(labels, probabilities.argmax(1), len(names)), names)
     above = figure.add_subplot(grid[0, 1])
     bins = reliability_bins(labels, probabilities)
     _draw_reliability(above, bins, expected_calibration_error(labels, probabilities), what)

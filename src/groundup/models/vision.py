@@ -51,7 +51,5 @@ def for_images(config: VisionConfig, size: tuple[int, int], n_classes: int) -> V
     """  # noqa: E501 - the message is shown whole
     for name, found, given in (("image_size", size, config.image_size), ("n_classes", n_classes, config.n_classes)):
         if given is not None and given != found:
-            raise InputError(
-                f"expected VisionConfig.{name} to be the images', {found}, found {given}: leave it out"
-            )
+            raise InputError(f"expected VisionConfig.{name} to be the images', {found}, found {given}: leave it out")
     return replace(config, image_size=size, n_classes=n_classes)

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -187,6 +188,16 @@ class Run:
     def mark_best(self, step: int, metrics: dict[str, float]) -> None:
         """Write best.json: the checkpoint of `step` has the lowest validation loss so far."""
         write_atomically(self.path / "best.json", sealed({"step": step, "metrics": metrics}))
+
+
+def stamped(folder: Path, now: datetime) -> Path:
+    """Return a folder in `folder` that is named by date and time: `tensorboard --logdir` shows all such as one list.
+
+    Example:
+        >>> stamped(Path("runs/mnist-cnn"), datetime(2026, 11, 22, 8, 15, 7)).as_posix()
+        'runs/mnist-cnn/2026-11-22_08-15-07'
+    """
+    return folder / f"{now:%Y-%m-%d_%H-%M-%S}"
 
 
 def sealed(record: dict[str, Any]) -> str:
