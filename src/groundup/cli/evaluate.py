@@ -118,7 +118,9 @@ def _print_images(folder: Path, max_tokens: int | None) -> None:
     from groundup.training.images import evaluate_image_run
 
     if max_tokens is not None:
-        raise InputError("expected a run that learned a text with --max-tokens, found one on images: leave it out")
+        raise InputError(
+            "expected a run that learned a text with --max-tokens, found one on images: leave --max-tokens out"
+        )
     found = evaluate_image_run(folder)
     print(f"{found.source}; weights of step {found.step:,}\n\n{classification_text(found.report, 'images')}\n")
     for picture in found.pictures:

@@ -5,7 +5,6 @@ Shapes: B images, C channels, H rows, W columns, N classes.
 
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -27,6 +26,7 @@ class CNN(nn.Module):
         InputError: image_size or n_classes is open, or the images are too small for so many stages.
 
     Example:
+        >>> import torch
         >>> config = VisionConfig(image_size=(28, 28), n_classes=10, channels=(8, 16), blocks=2, hidden=(32,))
         >>> model = CNN(config)
         >>> model(torch.zeros(5, 1, 28, 28)).shape

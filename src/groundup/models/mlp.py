@@ -6,7 +6,6 @@ Shapes: B images, C channels, H rows, W columns, N classes.
 import math
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 
 from groundup.configs.vision import VisionConfig
@@ -25,6 +24,7 @@ class MLP(nn.Module):
         InputError: image_size or n_classes is open.
 
     Example:
+        >>> import torch
         >>> model = MLP(VisionConfig(family="mlp", image_size=(8, 8), n_classes=10, hidden=(32,)))
         >>> model(torch.zeros(5, 1, 8, 8)).shape
         torch.Size([5, 10])

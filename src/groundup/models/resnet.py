@@ -5,7 +5,6 @@ Shapes: B images, C channels, H rows, W columns, N classes.
 
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -29,6 +28,7 @@ class BasicBlock(nn.Module):
         skip: False leaves the shortcut out.
 
     Example:
+        >>> import torch
         >>> block = BasicBlock(8, 16, stride=2, groups=4)
         >>> block(torch.zeros(5, 8, 28, 28)).shape, block.shortcut.conv.kernel_size
         (torch.Size([5, 16, 14, 14]), (1, 1))
@@ -63,6 +63,7 @@ class ResNet(nn.Module):
         InputError: image_size or n_classes is open.
 
     Example:
+        >>> import torch
         >>> config = VisionConfig(family="resnet", image_size=(28, 28), n_classes=10, channels=(8, 16), blocks=2)
         >>> ResNet(config)(torch.zeros(5, 1, 28, 28)).shape
         torch.Size([5, 10])

@@ -51,9 +51,9 @@ class ImageClassification:
     """Learn to tell images apart.
 
     The loss of an image is F.cross_entropy's with its `label_smoothing`: of the target (1 - ε) · share + ε / N for each
-    class. With mixup (Zhang et al. 2018) an image is λ of itself and 1 - λ of another of its step, and so is its target;
-    λ is drawn from Beta(mixup, mixup) for each. What is drawn is a pure function of seed and step, for the whole step:
-    what it learns from does not depend on how it is cut into micro-batches.
+    class. With mixup (Zhang et al. 2018) an image is λ of itself and 1 - λ of another of its step, and so is its
+    target; λ is drawn from Beta(mixup, mixup) for each. What is drawn is a pure function of seed and step, for the
+    whole step: what it learns from does not depend on how it is cut into micro-batches.
 
     Args:
         train: the images of each step, all of them: batch_size * accumulation_steps.
@@ -198,8 +198,8 @@ def mixed(images: Floats, targets: Floats, alpha: float, key: int) -> tuple[Floa
 def lowest_training_loss(shares: Sequence[float], *, label_smoothing: float, mixup: float) -> float | None:
     """Return the mean entropy of the targets in nats, below which no model's training loss stays; None: no closed form.
 
-    Smoothed, a target is 1 - ε + ε / N for its class and ε / N for each other. Mixed, it is λ and 1 - λ for two classes,
-    whose mean entropy over λ ~ Beta(a, a) is ψ(2a + 1) - ψ(a + 1), ψ being the digamma function; two images
+    Smoothed, a target is 1 - ε + ε / N for its class and ε / N for each other. Mixed, it is λ and 1 - λ for two
+    classes, whose mean entropy over λ ~ Beta(a, a) is ψ(2a + 1) - ψ(a + 1), ψ being the digamma function; two images
     are of one class with probability Σ p², and of no entropy then.
 
     Args:
