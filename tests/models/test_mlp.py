@@ -39,5 +39,5 @@ def test_dropout_is_for_training_only():
 
 @pytest.mark.parametrize("open_field", ["image_size", "n_classes"])
 def test_what_is_open_is_asked_for(open_field: str):
-    with pytest.raises(InputError, match="expected VisionConfig.image_size and n_classes, found them open"):
+    with pytest.raises(InputError, match=r"expected VisionConfig\.image_size and n_classes, found them open"):
         model(**{open_field: None})

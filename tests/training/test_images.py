@@ -160,7 +160,7 @@ def test_other_images_are_refused(tmp_path: Path):
     kinds.start(config(other), run, console=QUIET)
     write_strokes(other, seed=2)
     for opening in (load_image_run, evaluate_image_run, lambda path: kinds.resume(path, console=QUIET)):
-        with pytest.raises(InputError, match="expected the data that .* began with, found others"):
+        with pytest.raises(InputError, match=r"expected the data that .* began with, found others"):
             opening(run)
 
 
@@ -189,7 +189,7 @@ def test_runs_of_other_kinds_are_refused(trained: Run, tmp_path: Path):
     other = Run.create(tmp_path / "other", TranslationConfig())
     with pytest.raises(InputError, match=r"expected a run of a model of images, found .*, of a model that translates"):
         load_image_run(other.path)
-    with pytest.raises(InputError, match="groundup evaluate .* uses it"):
+    with pytest.raises(InputError, match=r"groundup evaluate .* uses it"):
         trained.read_config(TranslationConfig)
 
 
