@@ -53,7 +53,7 @@ def test_report_shows_such_runs(run: Path, capsys: pytest.CaptureFixture[str]):
     [
         (["evaluate", "{run}", "--max-tokens", "5"], "found one on images: leave --max-tokens out"),
         (["generate", "{run}"], "groundup evaluate {run} uses it"),
-        (["replay", "{run}", "2"], "groundup evaluate {run} uses it"),
+        (["replay", "{run}", "--step", "2"], "groundup evaluate {run} uses it"),
         (["plan", "digits-mlp"], "found digits-mlp, of a model of images: groundup plan covers"),
         (["train", "{run}"], "go on with it by groundup resume"),
     ],

@@ -44,6 +44,8 @@ class VisionConfig:
     channels than two for each group, fewer groups."""
     skip: bool = True
     """resnet: there are shortcuts. False: the same layers without, to see what they are for."""
+    stem_pool: bool = False
+    """resnet: max-pooling behind the first convolution, so that all blocks see half the height and width."""
     dropout: float = 0.0
     """Probability of zeroing an input of the last linear layer while training."""
 

@@ -73,6 +73,7 @@ class ResNet(nn.Module):
         super().__init__()
         _, n_classes = settled(config)
         self.stem = convolution(config.image_channels, config.channels[0], groups=config.groups)
+        self.pools = config.stem_pool
         self.blocks = nn.ModuleList()
         for stage, (n_in, n_out) in enumerate(pairwise((config.channels[0], *config.channels))):
             for i in range(config.blocks):
@@ -85,6 +86,7 @@ class ResNet(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits [B, N] of images [B, C, H, W]."""
         x = F.relu(self.stem(images))
+        x = F.max_pool2d(x, 2) if self.pools else x
         for block in self.blocks:
             x = block(x)
         logits: Tensor = self.head(x.mean((2, 3)))

@@ -26,7 +26,7 @@ def mnist_resnet() -> ImagesConfig:
     return ImagesConfig(
         data=ImageDataConfig(source="mnist"),
         augment=_AUGMENT,
-        model=VisionConfig(family="resnet", channels=(16, 32, 64), blocks=1),
+        model=VisionConfig(family="resnet", channels=(32, 64), blocks=2, stem_pool=True),
         label_smoothing=0.1,
         training=_training(steps=1_400, learning_rate=4e-3),
     )
