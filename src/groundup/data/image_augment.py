@@ -26,7 +26,7 @@ class RandomRotation(ImageTransform):
     """Largest angle, 0 … 180."""
 
     def batch(self, images: Images, numbers: Numbers) -> Images:
-        """Return images turned; uses one number for each."""
+        """Return images turned; uses as many numbers as RandomAffine."""
         return RandomAffine(self.degrees).batch(images, numbers)
 
 
@@ -35,9 +35,9 @@ class RandomAffine(ImageTransform):
     """Turn, enlarge and move each image at once, so that its pixels are interpolated once; edges come in as 0.
 
     Example:
-        >>> move = RandomAffine(translate=0.5)
-        >>> move(np.ones((2, 2), np.float32), np.random.default_rng(0)).round(2).tolist()
-        [[0.0, 0.0], [0.27, 0.27]]
+        >>> stroke = np.array([[0, 9, 0]], np.float32)
+        >>> [RandomAffine(translate=0.3)(stroke, np.random.default_rng(seed)).round().tolist() for seed in (1, 2)]
+        [[[4.0, 2.0, 0.0]], [[0.0, 3.0, 4.0]]]
     """
 
     degrees: float = 0.0
@@ -48,15 +48,11 @@ class RandomAffine(ImageTransform):
     """Enlarged by a factor from 1 - scale … 1 + scale."""
 
     def batch(self, images: Images, numbers: Numbers) -> Images:
-        """Return images turned, enlarged and moved; uses one number each for angle and scale, two for the move."""
-        sides = np.array(images.shape[:-3:-1])  # width, height
-        centred = [2 * numbers.uniforms(n) - 1 if amount else np.zeros((len(numbers), n))
-                   for amount, n in ((self.degrees, 1), (self.scale, 1), (self.translate, 2))]  # fmt: skip
-        angle, scale, move = centred
-        matrices = affine_matrices(
-            np.deg2rad(self.degrees * angle[:, 0]), 1 + self.scale * scale[:, 0], self.translate * move * sides
-        )
-        return warp(images, matrices)
+        """Return images turned, enlarged and moved; uses four numbers for each."""
+        height, width = images.shape[-2:]
+        centred = 2 * numbers.uniforms(4) - 1  # [B, 4]
+        angles, scales = np.deg2rad(self.degrees * centred[:, 0]), 1 + self.scale * centred[:, 1]
+        return warp(images, affine_matrices(angles, scales, self.translate * centred[:, 2:] * (width, height)))
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ class ImageBatches:
         >>> batches = ImageBatches(three, ToTensor(), batch_size=2, seed=0)
         >>> images, labels = batches.at(0)
         >>> images.shape, [batches.at(step)[1].tolist() for step in range(3)]
-        ((2, 1, 8, 8), [[1, 0], [2, 1], [2, 0]])
+        ((2, 1, 8, 8), [[2, 0], [1, 1], [0, 2]])
         >>> batches.steps_per_epoch
         2
     """

@@ -6,6 +6,7 @@ import numpy.typing as npt
 from groundup.configs.image_data import AugmentConfig
 from groundup.data.image_augment import augmentation
 from groundup.data.image_transforms import Compose, Normalize, ToTensor
+from groundup.errors import InputError
 
 
 def dataset_statistics(images: npt.NDArray[np.uint8]) -> tuple[float, float]:
@@ -33,8 +34,13 @@ def preprocessing(mean: float, std: float, augment: AugmentConfig | None = None)
 
     Images for validation and test are never augmented, and get the mean and deviation of the training images.
 
+    Raises:
+        InputError: a deviation of 0: all pixels of all images are alike.
+
     Example:
         >>> preprocessing(0.13, 0.31)
         Compose(transforms=(ToTensor(), Normalize(mean=0.13, std=0.31)))
     """
+    if not std > 0:
+        raise InputError("expected training images with more than one shade, found all pixels alike: look at them")
     return Compose((ToTensor(), *augmentation(augment or AugmentConfig()), Normalize(mean, std)))
