@@ -154,7 +154,9 @@ def test_what_it_shows():
     lines = made.sample(learner, 0).splitlines()
     assert len(lines) == 8
     assert lines[0].startswith("WRONG  ")
-    assert task(replace(TRAINING, evaluation=EvaluationConfig(sample_tokens=0))).sample(learner, 0) == ""
+    quiet = task(replace(TRAINING, evaluation=EvaluationConfig(sample_tokens=0)))
+    assert quiet.sample(learner, 0) == ""
+    assert quiet.pictures(learner, 0) == {}
     [batch] = made.train_batch(0)
     assert made.describe(batch).splitlines()[0] == f"row 1  100% {NAMES[int(batch.targets[0].argmax())]}"
     many = ImageBatch(batch.images.repeat(9, 1, 1, 1), batch.targets.repeat(9, 1))

@@ -18,7 +18,6 @@ from groundup.configs.training import EvaluationConfig
 from groundup.configs.translation import TranslationConfig
 from groundup.errors import InputError
 from groundup.recipes import recipe
-from groundup.tasks.images import ImageClassification
 from groundup.training import images as image_runs
 from groundup.training import killed, kinds, session, verify_resume
 from groundup.training.images import evaluate_image_run, load_image_run
@@ -141,10 +140,7 @@ def test_validation_is_as_at_the_last_evaluation(trained: Run):
     assert loaded.metrics["accuracy"] == right.mean()
 
 
-def test_it_learns_strokes_and_stops_early_with_the_best_weights(
-    strokes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(ImageClassification, "pictures", lambda *given: {})  # drawing takes longer than learning
+def test_it_learns_strokes_and_stops_early_with_the_best_weights(strokes: Path, tmp_path: Path):
     training = replace(
         TRAINING, steps=400, batch_size=16, accumulation_steps=1, log_every=50,
         evaluation=EvaluationConfig(every_steps=10, patience=3, sample_tokens=0),

@@ -22,7 +22,7 @@ from groundup.training.metrics import read_metrics
 from groundup.training.schedules import learning_rate
 
 OUT = Path("runs/sprints/04_advanced_training_mnist")
-STEPS, EVERY, SEEDS = 400, 20, (1, 2, 3)
+STEPS, EVERY, SEEDS = 300, 15, (1, 2, 3)
 SCHEDULES = {
     "cosine": ScheduleConfig(name="cosine", warmup_steps=20, final_fraction=0.01),
     "constant": ScheduleConfig(name="constant", warmup_steps=20),

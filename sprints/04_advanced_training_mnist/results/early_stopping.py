@@ -26,7 +26,7 @@ from groundup.training.loop import Outcome
 from groundup.training.metrics import read_metrics
 
 OUT = Path("runs/sprints/04_advanced_training_mnist")
-STEPS, EVERY = 600, 10
+STEPS, EVERY = 400, 10
 
 
 def run(folder: Path, patience: int | None) -> Outcome:

@@ -39,7 +39,7 @@ def train(folder: Path, rate: float) -> None:
     told = digits_mlp()
     training = replace(
         told.training, steps=300, learning_rate=rate, device="cpu", log_every=5, compute=ComputeConfig(threads=1),
-        evaluation=EvaluationConfig(every_steps=50, sample_tokens=0),
+        evaluation=EvaluationConfig(every_steps=50),
     )  # fmt: skip
     start(replace(told, training=training), folder, console=Console(quiet=True))
 

@@ -32,7 +32,8 @@ class ImagesConfig:
     """Images are mixed with others, and their targets alike, in shares from Beta(mixup, mixup) (Zhang et al. 2018).
     0: they are not."""
     training: TrainConfig = field(default_factory=TrainConfig)
-    """How it is trained. A token is an image here: evaluation.max_tokens is how many are measured."""
+    """How it is trained. A token is an image here: evaluation.max_tokens is how many are measured; with
+    evaluation.sample_tokens 0 no mistakes are told and no pictures are drawn."""
 
     def __post_init__(self) -> None:
         """Refuse impossible values with an InputError that names the field."""

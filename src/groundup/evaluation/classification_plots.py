@@ -75,7 +75,8 @@ def draw_confusion(axes: Any, confusion: Counts, names: Sequence[str]) -> None: 
                 axes.text(column, row, text, ha="center", va="center", color=INK, fontsize=11 if n <= 5 else 8,
                           linespacing=1.5)  # fmt: skip
     written = [shortened(name) for name in names] if n <= MAX_NAMED else []
-    slanted = n > 5 or max(map(len, written), default=0) > 9
+    longest = max(map(len, written), default=0)
+    slanted = longest > 9 or (n > 5 and longest > 2)
     axes.set_xticks(range(len(written)), written, rotation=45 if slanted else 0, ha="right" if slanted else "center",
                     rotation_mode="anchor" if slanted else None, parse_math=False)  # fmt: skip
     axes.set_yticks(range(len(written)), written, parse_math=False)

@@ -150,7 +150,9 @@ class ImageClassification:
         )
 
     def pictures(self, model: nn.Module, step: int) -> dict[str, npt.NDArray[np.uint8]]:
-        """Return what was taken for what, and the images that were taken for something else."""
+        """Return what was taken for what, and the images that were taken for something else; where samples are."""
+        if self._training.evaluation.sample_tokens == 0:
+            return {}
         found = class_logits(model, self._inputs).softmax(dim=1).numpy()
         return {
             "confusion": confusion_picture(self._labels, found, self.names),
