@@ -82,3 +82,25 @@ def test_a_damaged_file_is_named_and_not_replaced(nowhere):
     assert str(nowhere / FIRST) in str(error.value)
     assert f"expected {nowhere / FIRST} to have SHA-256 {TRAIN[FIRST]}" in str(error.value)
     assert (nowhere / FIRST).read_bytes() == b"damaged"
+
+
+@pytest.mark.skipif(not all((DATA / name).is_file() for name in TEST), reason="no mnist in GROUNDUP_DATA")
+def test_a_root_of_yours_is_filled_once_and_checked(tmp_path, monkeypatch):
+    root = tmp_path / "new" / "mnist"
+    images, _ = mnist(train=False, root=root, download=False)
+    assert len(images) == 10_000
+    assert sorted(file.name for file in root.iterdir()) == sorted(TEST)
+    monkeypatch.setattr(module, "find_file", lambda *_, **__: pytest.fail("looked elsewhere"))
+    np.testing.assert_array_equal(mnist(train=False, root=root)[0], images)
+    (root / "t10k-labels-idx1-ubyte.gz").write_bytes(b"damaged")
+    with pytest.raises(InputError, match=r"t10k-labels-idx1-ubyte.gz to have SHA-256 f7ae.*: remove it"):
+        mnist(train=False, root=root)
+
+
+def test_a_root_that_cannot_be_written_is_named(nowhere, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "find_file", lambda *_, **__: tmp_path / "none")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=f"expected to put {FIRST} into .*file/mnist, found: "):
+        mnist(train=True, root=tmp_path / "file/mnist")
+    with pytest.raises(InputError, match=r"in .*file/mnist, \$GROUNDUP_DATA/mnist or the cache, and download is False"):
+        mnist(train=True, root=tmp_path / "file/mnist", download=False)

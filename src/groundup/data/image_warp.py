@@ -54,8 +54,7 @@ def warp(images: npt.NDArray[Any], matrices: npt.NDArray[np.float64]) -> npt.NDA
     step = max(1, _PIXELS_AT_ONCE // max(1, height * width))
     for i in range(0, len(images), step):
         _warp(planes[i : i + step], matrices[i : i + step].astype(np.float32), found[i : i + step])
-    found = found.reshape(images.shape)
-    return np.rint(found).astype(images.dtype) if images.dtype == np.uint8 else found
+    return (np.rint(found).astype(images.dtype) if images.dtype == np.uint8 else found).reshape(images.shape)
 
 
 def _warp(planes: npt.NDArray[Any], matrices: npt.NDArray[np.float32], found: npt.NDArray[np.float32]) -> None:

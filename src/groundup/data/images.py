@@ -1,12 +1,14 @@
 """MNIST, 70,000 images of handwritten digits, from the IDX files it is published in: found, or downloaded."""
 
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from groundup.data.image_idx import read_labelled
-from groundup.download import find_file, look_for
+from groundup.download import find_file, look_for, sha256_of
 from groundup.errors import InputError
 
 MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
@@ -24,20 +26,28 @@ TEST = {
 N_DIGITS = 10
 
 
-def mnist(train: bool, *, download: bool = True) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+def mnist(
+    train: bool, *, root: Path | None = None, download: bool = True
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """Return one part of MNIST: images [N, 28, 28], where 0 is paper and 255 ink, and their digits [N].
 
     Args:
         train: the 60,000 training images; or the 10,000 test images.
-        download: fetch what is neither in GROUNDUP_DATA/mnist nor in the cache (11 MB, or 1.7 MB), into the cache.
+        root: the folder of the files; they are put there if they are not. None: GROUNDUP_DATA/mnist, then the cache.
+        download: fetch what is in none of them (11 MB, or 1.7 MB), into the cache.
 
     Raises:
         InputError: the files are nowhere and `download` is False or there is no network; or one is damaged.
     """
     files = TRAIN if train else TEST
-    if not download and not is_here(train):
-        raise InputError(f"expected {' and '.join(files)} in $GROUNDUP_DATA/mnist or the cache, and download is False")
-    images, labels = (_find(name, sha256) for name, sha256 in files.items())
+    if not download and not is_here(train) and not (root and all((root / name).is_file() for name in files)):
+        where = f"{root}, " if root else ""
+        raise InputError(
+            f"expected {' and '.join(files)} in {where}$GROUNDUP_DATA/mnist or the cache, and download is False"
+        )
+    images, labels = (
+        _find(name, sha256) if root is None else _put(name, sha256, root) for name, sha256 in files.items()
+    )
     return read_labelled(images, labels, n_classes=N_DIGITS, size=(28, 28))
 
 
@@ -60,3 +70,22 @@ def _find(name: str, sha256: str) -> Path:
             if mirror == MIRRORS[-1] or look_for(f"mnist/{name}"):  # a damaged file here: another mirror does not help
                 raise
     raise AssertionError("there is a mirror")
+
+
+def _put(name: str, sha256: str, root: Path) -> Path:
+    """Return the path of a file in a folder, copied there from where it is found if it is not there yet."""
+    path = root / name
+    if not path.is_file():
+        found = _find(name, sha256)
+        partial = root / f".{name}.{os.getpid()}.partial"
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(found, partial)
+            partial.replace(path)
+        except OSError as error:
+            raise InputError(f"expected to put {name} into {root}, found: {error.strerror or error}") from None
+        finally:
+            partial.unlink(missing_ok=True)
+    if (found_sum := sha256_of(path)) != sha256:
+        raise InputError(f"expected {path} to have SHA-256 {sha256}, found {found_sum}: remove it, and it is put anew")
+    return path
