@@ -54,7 +54,8 @@ def loss_by_position(model: GPT, rows: Tensor, *, reach: int | None = None, batc
     mask = None if reach is None else causal_mask(T, device=rows.device).triu(1 - reach)  # [T, T]
     total = rows.new_zeros(T, dtype=torch.float64)
     with evaluation_mode(model):
-        for part in rows.split(batch_size):
+        for start in range(0, len(rows), batch_size):
+            part = rows[start : start + batch_size]
             logits = model(part[:, :-1], mask=mask).float()  # [B, T, V]
             losses = F.cross_entropy(logits.flatten(0, 1), part[:, 1:].flatten(), reduction="none")
             total += losses.view(len(part), T).double().sum(0)
