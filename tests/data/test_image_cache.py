@@ -53,3 +53,10 @@ def test_what_fails_leaves_nothing(zipped, monkeypatch):
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(InputError, match="cut short at offset"):
         unpacked_idx(path)
+
+
+def test_a_cache_that_cannot_be_written_is_named(zipped, monkeypatch, tmp_path):
+    path = zipped(np.zeros(3, np.uint8))
+    monkeypatch.setenv("GROUNDUP_CACHE", str(path / "cache"))  # a folder in a file
+    with pytest.raises(InputError, match="expected room to unpack"):
+        unpacked_idx(path)

@@ -1,5 +1,6 @@
 """IDX files unpacked once: what is published gzipped can be memory-mapped from its second use on without unpacking."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -42,5 +43,6 @@ def unpacked_idx(path: Path) -> Path:
     except OSError as error:
         raise InputError(f"expected room to unpack {path} at {found}, found: {error.strerror or error}") from None
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it may not be there, nor its folder
+            partial.unlink()
     return found

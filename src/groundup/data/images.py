@@ -1,5 +1,6 @@
 """MNIST, 70,000 images of handwritten digits, from the IDX files it is published in: found, or downloaded."""
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -85,7 +86,8 @@ def _put(name: str, sha256: str, root: Path) -> Path:
         except OSError as error:
             raise InputError(f"expected to put {name} into {root}, found: {error.strerror or error}") from None
         finally:
-            partial.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # it may not be there, nor its folder
+                partial.unlink()
     if (found_sum := sha256_of(path)) != sha256:
         raise InputError(f"expected {path} to have SHA-256 {sha256}, found {found_sum}: remove it, and it is put anew")
     return path
