@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import torch
 from torch import nn
 
@@ -79,6 +80,8 @@ def main(out: Path = OUT) -> None:
             most, is_signed = pixels.abs().max(), column < 2
             panel.imshow(pixels, cmap="PuOr_r" if is_signed else "gray_r", vmin=-most if is_signed else 0, vmax=most)
             panel.set_title(title if row == 0 else "")
+            for (y, x), weight in np.ndenumerate(pixels.numpy()) if column == 0 else ():
+                panel.text(x, y, f"{weight:.2g}", ha="center", va="center", color="white" if weight > 0 else "black")
         panels[row, 1].set_ylabel(name)
         panels[row, 0].set_visible(row == 0)
     panels[0, 0].imshow(digit, cmap="gray_r")

@@ -23,6 +23,7 @@ from groundup.training.schedules import learning_rate
 
 OUT = Path("runs/sprints/04_advanced_training_mnist")
 STEPS, EVERY, SEEDS = 300, 15, (1, 2, 3)
+PEAKS = (3e-3, 3e-2)
 SCHEDULES = {
     "cosine": ScheduleConfig(name="cosine", warmup_steps=20, final_fraction=0.01),
     "constant": ScheduleConfig(name="constant", warmup_steps=20),
@@ -64,7 +65,7 @@ def main(out: Path = OUT) -> None:
     print(f"{'peak learning rate':<22}" + "".join(f"{name:>18}" for name in SCHEDULES))
     curves = {}
     with tempfile.TemporaryDirectory() as place:
-        for rate in (1e-3, 1e-2):
+        for rate in PEAKS:
             row = f"{rate:<22}"
             for name, schedule in SCHEDULES.items():
                 folders = [Path(place) / f"{rate}-{name}-{seed}" for seed in SEEDS]
@@ -76,14 +77,14 @@ def main(out: Path = OUT) -> None:
     plt.style.use(Path(__file__).parents[2] / "groundup.mplstyle")
     figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.2))
     figure.suptitle("Three schedules of the learning rate")
-    config = replace(digits_mlp().training, steps=STEPS, learning_rate=1e-2)
+    config = replace(digits_mlp().training, steps=STEPS, learning_rate=PEAKS[1])
     for name, schedule in SCHEDULES.items():
         rates = [learning_rate(step, replace(config, schedule=schedule)) for step in range(STEPS)]
         left.plot(rates, label=name)
-        right.plot(np.arange(1, len(curves[1e-2, name]) + 1) * EVERY, curves[1e-2, name], "o-", label=name)
+        right.plot(np.arange(1, len(curves[PEAKS[1], name]) + 1) * EVERY, curves[PEAKS[1], name], "o-", label=name)
     left.set(title="Learning rate: 20 steps of warmup, then …", xlabel="step", ylim=0)
     left.legend()
-    right.set(title="Validation loss with them, three seeds", xlabel="step", ylabel="nats", ylim=0)
+    right.set(title="Validation loss with them, three seeds", xlabel="step", ylabel="nats", yscale="log")
     out.mkdir(parents=True, exist_ok=True)
     path = out / "cosine_annealing.png"
     figure.savefig(path)

@@ -66,8 +66,8 @@ def main(out: Path = OUT) -> None:
     batches = ImageBatches(train, preprocessing(*dataset_statistics(train.images)), B, seed=0)
     images, labels = map(torch.from_numpy, batches.at(0))
     print(f"{len(train):,} digits of 8 x 8, blocks of two 3 x 3 convolutions of 8 channels, {STEPS} steps of {B}")
-    print(f"{'':<25}gradient at the first block   how alike gradients of    loss of the last 20 steps")
-    print(f"{'':<25}as a multiple of the last's   nearly the same image are")
+    print(f"{'':<28}gradient at the first   how alike gradients of      mean loss of the")
+    print(f"{'':<28}block, the last's = 1   nearly equal images are     last 20 steps")
     found = {}
     for blocks in BLOCKS:
         for skip in (True, False):
@@ -76,7 +76,7 @@ def main(out: Path = OUT) -> None:
             losses = learn(model, batches)
             name = f"{2 * blocks + 1} convolutions, {'shortcuts' if skip else 'none'}"
             found[name] = (skip, blocks, flow, losses)
-            print(f"{name:<25}{flow[0] / flow[-1]:>22.3g}{alike:>29.2f}{np.mean(losses[-20:]):>28.3f}")
+            print(f"{name:<28}{flow[0] / flow[-1]:>21.3g}{alike:>26.2f}{np.mean(losses[-20:]):>21.3f}")
 
     plt.style.use(Path(__file__).parents[2] / "groundup.mplstyle")
     figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.4))

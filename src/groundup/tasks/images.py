@@ -238,7 +238,10 @@ def class_logits(model: nn.Module, inputs: Tensor) -> Tensor:
     model.eval()
     try:
         with torch.inference_mode():
-            parts = [model(part.to(device)).double().cpu() for part in inputs.split(IMAGES_AT_ONCE)]
+            parts = [
+                model(inputs[i : i + IMAGES_AT_ONCE].to(device)).double().cpu()
+                for i in range(0, len(inputs), IMAGES_AT_ONCE)
+            ]
     finally:
         model.train(was_training)
     return torch.cat(parts)
