@@ -120,7 +120,7 @@ function tokenMap(canvas, tokens, state, told) {
     wanted.slice(0, 400).forEach((i, place) => write(i, 13, place === 0 && state.chosen >= 0 ? 700 : 500, 6));
     let tried = 0;
     for (const i of worth) {
-      if (more <= 0 || tried > 3000) break;
+      if (more <= 0 || tried > 6000) break;
       if (!shown[kinds[i]] || !isIn(toX(i), toY(i), 0)) continue;
       tried++;
       if (write(i, 12, 400, 1)) more--;

@@ -24,8 +24,8 @@ def neighbour_table(
         token = embeddings.find(word)
         found[embeddings.labels[token]] = nearest(embeddings.units, embeddings.units[token], n, leave_out=[token])
     for a, b, c in analogies:
-        tokens = [embeddings.find(word) for word in (a, b, c)]
-        found[f"{a} − {b} + {c}"] = analogy(embeddings.units, *tokens, n)
+        first, less, more = (embeddings.find(word) for word in (a, b, c))
+        found[f"{a} − {b} + {c}"] = analogy(embeddings.units, first, less, more, n)
     columns = [Column(title=""), *(Column(title=name, is_number=False) for name in found)]
     rows = [[Cell(str(rank + 1))] for rank in range(max(map(len, found.values()), default=0))]
     for near in found.values():
