@@ -4,8 +4,8 @@ What PCA does, for somebody who meets it here. Hold a bunch of keys into the lig
 the wall. The shadow is flat, and much is lost in it; but if you turn the keys, there is one way to hold them in which
 the shadow is widest and tells most. PCA finds that way. A picture of 8 x 8 pixels is a point in a space of 64
 directions, one for each pixel. PCA asks: along which direction do these points differ most? Then, at right angles to
-it, along which next? Each direction is a picture itself, the left of the second row below: bright where pixels rise
-together, dark where they fall meanwhile. How far a point lies along the first two directions are its places on the map.
+it, along which next? Each direction is a picture itself, as the four in the top row: orange where pixels rise together,
+violet where they fall meanwhile. How far a point lies along the first two directions are its places on the map.
 
 How to compute it: subtract the mean; note for each two pixels how they vary together, which is the covariance matrix;
 its eigenvectors are the directions, its eigenvalues the variances along them. Nothing is drawn by chance and nothing
