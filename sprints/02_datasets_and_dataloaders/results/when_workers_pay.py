@@ -3,12 +3,12 @@
 A loader makes batches, and a model is trained on them. What is done at the same time saves time: so a worker process
 pays where making a batch takes about as long as a step or longer, and there is a core for it. Where a batch is there at
 once, its way from process to process only costs. `persistent_workers` keeps the processes for the next epoch.
-`prefetch_factor` is how many batches each makes ahead: it covers a batch that is slow to come, and costs their memory.
-What pays depends on the machine's cores and on your transforms: measure on yours.
+`prefetch_factor` is how many batches each makes ahead: it covers a batch that is slow to come. Measure on your machine.
 """
 
 import sys
 import time
+import warnings
 from functools import partial
 from pathlib import Path
 
@@ -37,8 +37,7 @@ def costly(image: np.ndarray, random: np.random.Generator, times: int = 0, slow:
 
 def waits(name: str, transform: object, step: float, n_epochs: int = 1, **settings: object) -> np.ndarray:
     """Return the milliseconds that training, `step` seconds for a batch, waits for each batch: [epochs, batches]."""
-    loader = LOADERS[name](ImageDataset(IMAGES, np.arange(N), transform), batch_size=B, **settings)
-    found = []
+    loader, found = LOADERS[name](ImageDataset(IMAGES, np.arange(N), transform), batch_size=B, **settings), []
     for _ in range(n_epochs):
         asked = time.perf_counter()
         for _ in loader:
@@ -53,24 +52,25 @@ def plot(curves: dict, bars: dict, path: Path) -> None:
     figure, (left, *others) = plt.subplots(1, 3, figsize=(12, 4.3), width_ratios=(1.5, 1, 1))
     figure.suptitle("Workers pay where making a batch takes about as long as a step, or longer")
     for (name, n), points in curves.items():
-        style = {"color": f"C{list(LOADERS).index(name)}", "linestyle": ("--", "-")[n - 1], "marker": "o"}
-        left.plot(*zip(*points, strict=True), **style, label=f"{name}, {n} worker{'s'[: n - 1]}")
+        style = {"color": f"C{name == 'torch':d}", "label": f"{name}, {n} worker{'s'[: n - 1]}"}
+        left.plot(*np.transpose(points), ("o--", "o-")[n - 1], **style)
     left.axhline(1, color="#888888", linestyle=":", linewidth=1)
     left.axvline(1e3 * STEP, color="#888888", linestyle=":", linewidth=1)
     left.set(title="An epoch, against one without workers", xlabel="ms to make a batch (dotted: a training step)")
     left.set(ylabel="times as fast", xscale="log", xticks=[1, 3, 10, 30, 100], xticklabels=[1, 3, 10, 30, 100])
     left.legend()
     for panel, (title, found) in zip(others, bars.items(), strict=True):
+        at = np.arange(len(found))
         for i, name in enumerate(LOADERS):
-            at = np.arange(len(found)) + (i - 0.5) * 0.38
-            drawn = panel.bar(at, [row[name] for row in found.values()], 0.36, label=name)
+            drawn = panel.bar(at + 0.38 * i, [row[name] for row in found.values()], 0.36, label=name)
             panel.bar_label(drawn, fmt="%.0f", padding=2, fontsize=9, color="#333333")
-        panel.set(title=title, ylabel="ms", ymargin=0.2, xticks=range(len(found)), xticklabels=list(found))
+        panel.set(title=title, ylabel="ms", ymargin=0.2, xticks=at + 0.19, xticklabels=list(found))
         panel.legend(loc="upper right")
     figure.savefig(path)
 
 
 def main(out: Path = OUT) -> None:
+    warnings.filterwarnings("ignore", "This DataLoader will create")  # torch's, on a machine with one core
     print(f"{N} images in batches of {B}, {1e3 * STEP:.0f} ms of training for each. Seconds for an epoch:\n"
           "loader       ms to make a batch   no worker   1 worker   2 workers")  # fmt: skip
     curves = {(name, n): [] for name in LOADERS for n in (1, 2)}
