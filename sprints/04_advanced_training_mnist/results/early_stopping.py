@@ -82,7 +82,7 @@ def main(out: Path = OUT) -> None:
         title="Loss on 449 digits that are learned, and on as many others", xlabel="step", ylabel="nats", ylim=(0, 0.85)
     )
     figure.suptitle("Early stopping: with too little patience, before the turn")
-    axes.legend(ncols=3, loc="upper center")
+    axes.legend(ncols=3, loc="upper center", frameon=True, framealpha=1, edgecolor="none")
     out.mkdir(parents=True, exist_ok=True)
     path = out / "early_stopping.png"
     figure.savefig(path)
