@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from groundup.configs.finetuning import LoRAConfig
 from groundup.errors import InputError
+from groundup.layers.dropout import dropped
 from groundup.training.learned import set_rate
 
 
@@ -140,7 +141,7 @@ class LoRALinear(nn.Module):
         rows = x.reshape(-1, self.in_features)  # [N, I]
         config, read = adapter.config, rows
         if self.training and config.dropout:
-            read = F.dropout(rows, config.dropout)
+            read = dropped(rows, config.dropout)
         out: Tensor = self.linear(rows)  # [N, O]
         # Added in place: `out` is nobody else's, and a second matrix of its size would be written and read once more.
         narrow = F.linear(read, adapter.A).to(out.dtype)  # [N, r]

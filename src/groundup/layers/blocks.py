@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from groundup.configs.seq2seq import FeedForwardKind
 from groundup.layers.attention import MultiHeadAttention
+from groundup.layers.dropout import Dropout
 from groundup.layers.feedforward import build_feed_forward
 from groundup.layers.normalization import build_norm
 from groundup.layers.virtual_tokens import KeysValues, LayerStore
@@ -101,7 +102,7 @@ class GPTBlock(nn.Module):
         )
         self.feed_forward_norm = build_norm(norm, d_model, epsilon=norm_epsilon, bias=bias, fused=fused)
         self.feed_forward = build_feed_forward(activation, d_model, d_ff, bias=bias, fused=fused)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.norm_order = norm_order
 
     def forward(
@@ -164,7 +165,7 @@ class EncoderBlock(nn.Module):
         self.attention = MultiHeadAttention(d_model, n_heads, bias=bias, dropout=dropout, fused=fused)
         self.feed_forward_norm = build_norm("layer", d_model, epsilon=norm_epsilon, bias=bias, fused=fused)
         self.feed_forward = build_feed_forward(activation, d_model, d_ff, bias=bias, fused=fused)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.norm_order = norm_order
 
     def forward(
@@ -222,7 +223,7 @@ class DecoderBlock(nn.Module):
         self.cross_attention = MultiHeadAttention(d_model, n_heads, bias=bias, dropout=dropout, fused=fused)
         self.feed_forward_norm = build_norm("layer", d_model, epsilon=norm_epsilon, bias=bias, fused=fused)
         self.feed_forward = build_feed_forward(activation, d_model, d_ff, bias=bias, fused=fused)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.norm_order = norm_order
 
     def forward(

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from groundup.layers.dropout import Dropout
+
 Pairing = Literal["halves", "interleaved"]
 
 
@@ -90,11 +92,12 @@ class SinusoidalPositions(nn.Module):
         super().__init__()
         # not persistent: it follows the module to its device, and checkpoints need not hold what a formula gives
         self.register_buffer("table", sinusoidal_table(d_model, context_length, base, pairing), persistent=False)
-        self.dropout = dropout
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, offset: int | Tensor = 0) -> Tensor:
         """Return dropout(x + positions): [B, T, D] -> [B, T, D]."""
-        return F.dropout(x + table_rows(self.table, x.shape[1], offset), self.dropout, self.training)
+        out: Tensor = self.dropout(x + table_rows(self.table, x.shape[1], offset))
+        return out
 
 
 class LearnedPositions(nn.Module):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from groundup.configs.finetune_runs import HeadConfig
 from groundup.errors import InputError
+from groundup.layers.dropout import Dropout
 from groundup.models.gpt import GPT, INITIAL_DEVIATION
 
 
@@ -54,7 +55,7 @@ class Classifier(nn.Module):
         device = gpt.device
         D = gpt.config.d_model
         self.pooling_query = nn.Parameter(torch.zeros(D, device=device)) if head.pooling == "attention" else None
-        self.dropout = nn.Dropout(head.dropout)
+        self.dropout = Dropout(head.dropout)
         self.head = nn.Linear(D, n_labels, bias=head.pooling != "last", device=device)
         nn.init.normal_(self.head.weight, std=INITIAL_DEVIATION)
         if self.head.bias is not None:

@@ -13,6 +13,7 @@ from groundup.configs.encoder import EncoderConfig
 from groundup.errors import InputError
 from groundup.layers.activations import BY_HAND, FUSED
 from groundup.layers.blocks import EncoderBlock
+from groundup.layers.dropout import Dropout
 from groundup.layers.embedding import TokenEmbedding
 from groundup.layers.normalization import build_norm
 from groundup.layers.positions import LearnedPositions, RotaryPositions, SinusoidalPositions
@@ -67,7 +68,7 @@ class Encoder(nn.Module):
         self.embedding_norm: nn.Module = nn.Identity()
         if config.embedding_norm:
             self.embedding_norm = build_norm("layer", D, epsilon=config.norm_epsilon, fused=fused)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.blocks = nn.ModuleList(_block(config, fused) for _ in range(config.n_layers))
         self.final_norm: nn.Module = nn.Identity()  # post-norm blocks end normalized
         if config.norm_order == "pre":

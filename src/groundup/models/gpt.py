@@ -16,6 +16,7 @@ from groundup.configs.model import GPTConfig
 from groundup.errors import InputError
 from groundup.layers.blocks import GPTBlock
 from groundup.layers.cache import Cache
+from groundup.layers.dropout import Dropout
 from groundup.layers.embedding import TokenEmbedding
 from groundup.layers.int8_kv_cache import Int8KVCache
 from groundup.layers.kv_cache import KVCache
@@ -71,7 +72,7 @@ class GPT(nn.Module):
             )
         else:
             self.rotary = RotaryPositions(config.d_head, config.context_length, base=config.rotary_base)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.blocks = nn.ModuleList(_block(config, fused) for _ in range(config.n_layers))
         self.final_norm: nn.Module = nn.Identity()  # post-norm blocks end normalized
         if config.norm_order == "pre":

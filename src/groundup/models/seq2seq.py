@@ -14,6 +14,7 @@ from groundup.configs.seq2seq import Seq2SeqConfig
 from groundup.errors import InputError
 from groundup.layers.blocks import DecoderBlock, EncoderBlock
 from groundup.layers.cache import Cache
+from groundup.layers.dropout import Dropout
 from groundup.layers.embedding import TokenEmbedding
 from groundup.layers.masks import mask_at, pass_mask
 from groundup.layers.normalization import build_norm
@@ -73,7 +74,7 @@ class Seq2Seq(nn.Module):
         self.rotary = None
         if config.position == "rotary":
             self.rotary = RotaryPositions(config.d_head, config.context_length, base=config.rotary_base)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.encoder = nn.ModuleList(
             EncoderBlock(**_parts(config), fused=fused) for _ in range(config.n_encoder_layers)
         )
