@@ -89,8 +89,9 @@ def test_any_run_can_be_shortened_for_the_proof(strokes: Path):
 def test_tensorboard_gets_curves_and_pictures(trained: Run):
     events = EventAccumulator(str(trained.path), size_guidance={"scalars": 0, "images": 0})
     events.Reload()
-    scalars = {"train/loss", "train/learning_rate", "validation/loss", "validation/accuracy"}
+    scalars = {"train/loss", "train/learning_rate", "train/images_per_second", "validation/loss", "validation/accuracy"}
     assert scalars <= set(events.Tags()["scalars"])
+    assert "train/tokens_per_second" not in events.Tags()["scalars"]
     assert len(events.Scalars("train/learning_rate")) == STEPS
     assert events.Tags()["images"] == ["validation/confusion", "validation/mistakes"]
     for tag in events.Tags()["images"]:
@@ -131,6 +132,15 @@ def test_a_run_is_opened_and_measured_on_what_it_never_saw(trained: Run):
     assert [path.name for path in found.pictures] == ["confusion.png", "mistakes.png"]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in found.pictures)
     assert found.step in (4, 8)
+
+
+def test_pictures_that_cannot_be_written_are_one_line(trained: Run, monkeypatch: pytest.MonkeyPatch):
+    def full(path: Path, picture: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(image_runs, "write_picture", full)
+    with pytest.raises(InputError, match=r"confusion.png and mistakes.png into .*run, found: No space left on device$"):
+        evaluate_image_run(trained.path)
 
 
 def test_validation_is_as_at_the_last_evaluation(trained: Run):

@@ -13,6 +13,8 @@ class RunTask:
     """The command that uses it; RUN stands for the run's folder."""
     writes: bool = True
     """Whether it goes on with a text, so that every command that writes opens it."""
+    counts: str = "tokens"
+    """What it learns from, and is counted in."""
 
 
 _WRITER = RunTask("a tuned language model", "groundup generate RUN")
@@ -20,7 +22,7 @@ RUN_TASKS: dict[str | None, RunTask] = {
     None: RunTask("a language model from scratch", "groundup generate RUN"),
     "translate": RunTask("a model that translates", 'groundup translate RUN "a text"', writes=False),
     "mask": RunTask("a model that fills gaps", 'groundup fill RUN "a text with a [MASK]"', writes=False),
-    "images": RunTask("a model of images", "groundup evaluate RUN", writes=False),
+    "images": RunTask("a model of images", "groundup evaluate RUN", writes=False, counts="images"),
     "distill": RunTask("a distilled language model", "groundup generate RUN"),
     "classify": RunTask("a tuned classifier", 'groundup classify RUN "a text"', writes=False),
     "text": _WRITER,

@@ -10,7 +10,13 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT, LEGEND_ROW = 6.6, 3.9, 0.21
 """Inches."""
-LOSSES = {"classify": "nats per label", "text": "nats per token", "chat": "nats per token", "train": "nats per token"}
+LOSSES = {
+    "classify": "nats per label",
+    "images": "nats per image",
+    "text": "nats per token",
+    "chat": "nats per token",
+    "train": "nats per token",
+}
 """Units of the losses of tasks."""
 
 

@@ -17,6 +17,7 @@ from groundup.data.image_batches import ImageBatches
 from groundup.data.image_preprocessing import dataset_statistics, preprocessing
 from groundup.data.image_random import GeneratorNumbers
 from groundup.data.image_sets import ImageSet, ImageSplits, load_images
+from groundup.errors import InputError
 from groundup.evaluation.classification_plots import draw_classification
 from groundup.evaluation.classification_report import ClassificationReport, measure_classification
 from groundup.evaluation.image_pictures import mistakes_picture, write_picture
@@ -162,8 +163,13 @@ def evaluate_image_run(folder: Path) -> MeasuredVision:
     probabilities = loaded.probabilities(test)
     title = f"{folder.resolve().name}: {len(test):,} images never learned"
     pictures = folder / "confusion.png", folder / "mistakes.png"
-    draw_classification(pictures[0], test.labels, probabilities, names=test.class_names, title=title, what="images")
-    write_picture(pictures[1], mistakes_picture(test.images, test.labels, probabilities, test.class_names))
+    try:
+        draw_classification(pictures[0], test.labels, probabilities, names=test.class_names, title=title, what="images")
+        write_picture(pictures[1], mistakes_picture(test.images, test.labels, probabilities, test.class_names))
+    except OSError as error:
+        raise InputError(
+            f"expected to draw confusion.png and mistakes.png into {folder}, found: {error.strerror or error}"
+        ) from None
     return MeasuredVision(
         report=measure_classification(test.labels, probabilities, test.class_names),
         step=loaded.step,

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from rich.console import Console
 
 from groundup.configs.bands import Band
+from groundup.configs.run_tasks import run_task
 from groundup.configs.training import TrainConfig
 from groundup.errors import InputError
 from groundup.training.advice_log import AdviceLog
@@ -53,7 +54,8 @@ class Tracker:
     ) -> None:
         self._run, self._floor, self._bands = run, floor, bands
         self._step, self._evaluated_at = step, evaluated_at
-        self._display = TrainingDisplay(console, n_steps=config.steps, step=step)
+        self._counts = run_task(run.config.get("task")).counts
+        self._display = TrainingDisplay(console, n_steps=config.steps, step=step, counts=self._counts)
         self._meter = Meter()
         self._started = time.perf_counter() - seconds
         self._last_picture = time.perf_counter()
@@ -119,9 +121,10 @@ class Tracker:
             **({"skipped": skipped} if skipped else {}),
         }
         self._log.write("train", step, figures)
-        for name in ("loss", "learning_rate", "gradient_norm", "tokens_per_second"):
+        for name in ("loss", "learning_rate", "gradient_norm"):
             self._events.add_scalar(f"train/{name}", figures[name], step)
-        self._display.show_step(step, loss=loss, tokens_per_second=rate)
+        self._events.add_scalar(f"train/{self._counts}_per_second", rate, step)
+        self._display.show_step(step, loss=loss, per_second=rate)
 
     def record_health(self, advice: Sequence[Advice], figures: dict[str, float]) -> None:
         """Record what the monitor has to say, in health.jsonl and on the display, and what it measured."""
