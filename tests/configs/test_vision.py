@@ -22,6 +22,10 @@ from groundup.errors import InputError
         ({"channels": (8,), "dropout": 1.0}, "VisionConfig.dropout"),
         ({"channels": (8,), "n_classes": 1}, "VisionConfig.n_classes must be at least 2"),
         ({"channels": (8,) * 5, "image_size": (28, 20)}, "at most 4 stages for images of 28, 20, found 5"),
+        (
+            {"family": "resnet", "channels": (8,), "stem_pool": True, "image_size": (1, 20)},
+            "VisionConfig.stem_pool must be False for images of 1, 20, found True",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused(fields: dict[str, object], said: str):

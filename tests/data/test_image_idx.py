@@ -72,6 +72,7 @@ ZIPPED = gzip.compress(GOOD, mtime=0)
         ("a.gz", GOOD, "found damage between offsets 0 and 18"),
         ("a.gz", ZIPPED[:-8] + bytes(4) + ZIPPED[-4:], "incorrect data check"),  # its own checksum
         ("a.gz", gzip.compress(GOOD[:-1], mtime=0), "found the file cut short, at 17"),
+        ("a.gz", ZIPPED + bytes(9), f"gzipped file to end at offset {len(ZIPPED)} of"),
     ],
 )
 def test_damage_is_named(tmp_path, name, content, said):
@@ -88,10 +89,14 @@ def test_damage_is_named(tmp_path, name, content, said):
 
 def test_damage_in_the_middle_of_a_gzipped_file_is_placed(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, 60_000, dtype=np.uint8)
-    content = bytearray(gzip.compress(idx(noise)))
+    whole = gzip.compress(idx(noise))
+    content = bytearray(whole)
     content[40_000:40_400] = bytes(400)
     (tmp_path / "a.gz").write_bytes(content)
     with pytest.raises(InputError, match=r"damage between offsets (32768 and 49152|49152 and \d+)"):
+        read_idx(tmp_path / "a.gz")
+    (tmp_path / "a.gz").write_bytes(whole + bytes(40_000))  # more than is unpacked at once
+    with pytest.raises(InputError, match=f"gzipped file to end at offset {len(whole)} of .*, found more"):
         read_idx(tmp_path / "a.gz")
 
 

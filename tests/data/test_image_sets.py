@@ -112,6 +112,9 @@ def test_which_files_of_mnist_are_taken(monkeypatch, full, train_here, test_here
     splits = load_images(ImageDataConfig(source="mnist", full_mnist=full))
     assert asked == loaded
     assert len(splits.test) == (20 if len(loaded) == 2 else 3)
+    if len(loaded) == 1:
+        why = "as data.full_mnist asks" if train_here else "for its 60,000 training images are not here"
+        assert splits.said.startswith(f"the 10,000 test images of MNIST, split, {why}: 15 to learn from")
     assert splits.train.class_names == DIGITS
 
 
@@ -134,6 +137,8 @@ def test_a_folder_of_yours(folder):
     assert splits.test.labels.tolist() == [0, 1, 2, 0]
     (folder / "classes.txt").write_text("shirt\ncoat\n\nboot\n", encoding="utf-8")
     assert load_images(ImageDataConfig(source=str(folder))).test.class_names == ("shirt", "coat", "boot")
+    (folder / "classes.txt").write_text("shirt\r\ncoat\r\nboot", encoding="utf-8-sig", newline="")  # as Windows
+    assert load_images(ImageDataConfig(source=str(folder))).test.class_names == ("shirt", "coat", "boot")
 
 
 def test_a_folder_without_a_test_part_gets_one(folder):
@@ -147,6 +152,9 @@ def test_a_folder_that_cannot_be_used_is_named(folder, tmp_path_factory):
     config = ImageDataConfig(source=str(folder))
     (folder / "classes.txt").write_text("shirt\ncoat\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"labels 0 … 1, found 2 at offset 10 of .*train-labels-idx1-ubyte"):
+        load_images(config)
+    (folder / "classes.txt").write_bytes(b"shirt\ncoat\nb\xf6ot\n")
+    with pytest.raises(InputError, match=r"classes.txt to be UTF-8, found another byte at offset 12"):
         load_images(config)
     (folder / "classes.txt").unlink()
     (folder / "t10k-images-idx3-ubyte").write_bytes(idx(np.zeros((4, 4, 3), np.uint8)))

@@ -1,19 +1,29 @@
-"""torchvision in the place of ours: its datasets as image sets, its transforms as steps; where it can be installed."""
+"""torchvision in the place of ours: its datasets as image sets, its transforms as steps; where it can be imported."""
 
 import importlib.util
 
 import numpy as np
 import pytest
 import torch
+from tests.data.idx_bytes import idx
 
 from groundup.data.image_dataset import ImageDataset
 from groundup.data.image_torchvision import image_set_of
 from groundup.data.image_transforms import Compose, ToTensor
 
-HAS_TORCHVISION = pytest.mark.skipif(
-    importlib.util.find_spec("torchvision") is None,
-    reason="torchvision is not installed: it has no build for this torch",
-)
+
+def why_not() -> str | None:
+    """Return why torchvision cannot be used here, None where it can."""
+    if importlib.util.find_spec("torchvision") is None:
+        return "torchvision is not installed: it has no build for every torch"
+    try:
+        import torchvision  # noqa: F401
+    except (ImportError, RuntimeError) as error:  # built for another torch
+        return f"torchvision cannot be imported: {error}"
+    return None
+
+
+HAS_TORCHVISION = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
 
 
 class Held:
@@ -60,3 +70,18 @@ def test_our_transforms_are_its():
 
     image, _ = FakeData(2, (3, 8, 8), transform=Compose([np.asarray, lambda rgb: rgb[..., 0], ToTensor()]))[0]
     assert image.shape == (1, 8, 8)
+
+
+@HAS_TORCHVISION
+def test_its_mnist_is_an_image_set(tmp_path):
+    from torchvision.datasets import MNIST
+
+    raw = tmp_path / "MNIST/raw"
+    raw.mkdir(parents=True)
+    images = np.random.default_rng(0).integers(0, 256, (3, 28, 28), dtype=np.uint8)
+    for part in ("train", "t10k"):
+        (raw / f"{part}-images-idx3-ubyte").write_bytes(idx(images))
+        (raw / f"{part}-labels-idx1-ubyte").write_bytes(idx(np.array([2, 0, 9], np.uint8)))
+    found = image_set_of(MNIST(str(tmp_path), train=False))
+    np.testing.assert_array_equal(found.images, images)
+    assert (found.labels.tolist(), len(found.class_names)) == ([2, 0, 9], 10)

@@ -74,3 +74,18 @@ def test_shortcuts_carry_the_gradient_through_a_deep_network():
         norms[skip] = deep.stem.conv.weight.grad.norm().item()
     # 24 layers, each of which halves the gradient: 2^24 without shortcuts
     assert norms[True] > 1e4 * norms[False]
+
+
+def test_pooling_behind_the_stem_gives_every_block_half_the_image():
+    torch.manual_seed(0)
+    config = VisionConfig(family="resnet", image_size=(13, 8), n_classes=3, channels=(4, 8), stem_pool=True)
+    model, images = ResNet(config).eval(), torch.randn(2, 1, 13, 8)
+    seen: list[torch.Tensor] = []
+    for block in model.blocks:
+        block.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    logits = model(images)
+    assert [tuple(x.shape) for x in seen] == [(2, 4, 6, 4), (2, 4, 6, 4)]  # the second block halves, not its input
+    assert torch.equal(seen[0], F.max_pool2d(F.relu(model.stem(images)), 2))
+    plain = ResNet(VisionConfig(**{**vars(config), "stem_pool": False})).eval()
+    plain.load_state_dict(model.state_dict())  # it has no weights
+    assert not torch.equal(plain(images), logits)

@@ -34,6 +34,7 @@ def test_what_is_not_the_images_is_refused():
     for given, said in (
         ({"image_size": (9, 8)}, r"image_size to be the images', \(8, 8\), found \(9, 8\)"),
         ({"n_classes": 4}, "n_classes to be the images', 3, found 4"),
+        ({"image_channels": 3}, "image_channels to be the images', 1, found 3: leave it out"),
         ({"channels": (4,) * 4}, "at most 3 stages for images of 8, 8, found 4"),
     ):
         with pytest.raises(InputError, match=said):
@@ -41,5 +42,5 @@ def test_what_is_not_the_images_is_refused():
 
 
 def test_what_is_given_and_right_stays():
-    config = VisionConfig(channels=(4,), image_size=(8, 8), n_classes=3)
-    assert for_images(config, (8, 8), 3) == config
+    config = VisionConfig(channels=(4,), image_size=(8, 8), n_classes=3, image_channels=3)
+    assert for_images(config, (8, 8), 3, n_channels=3) == config

@@ -18,7 +18,8 @@ class ImageDataConfig:
 
     source: str = "digits"
     """digits (scikit-learn's 1,797 of 8 x 8, no file needed), mnist, or a folder of yours with IDX files of MNIST's
-    names: train-images-idx3-ubyte, train-labels-idx1-ubyte, and t10k-… for a test part; .gz behind them or not."""
+    names: train-images-idx3-ubyte, train-labels-idx1-ubyte, and t10k-… for a test part; .gz behind them or not. A file
+    classes.txt beside them may name the classes, one in a line."""
     full_mnist: bool | None = None
     """MNIST's 60,000 training images and 10,000 test images (True), or those 10,000 split (False). None: all if the
     60,000 are here or nothing is, so that everything is downloaded; the 10,000 if only they are here."""

@@ -90,6 +90,11 @@ class VisionConfig:
                 f"VisionConfig.hidden must be empty for a resnet, found {_spelled(self.hidden)}: its last layer reads "
                 "the mean over the image; leave it out"
             )
+        if self.family == "resnet" and self.stem_pool and min(self.image_size or (2, 2)) < 2:
+            raise InputError(
+                f"VisionConfig.stem_pool must be False for images of {_spelled(self.image_size or ())}, found True: it "
+                "halves them, and nothing would be left"
+            )
         if self.family == "cnn" and self.image_size is not None and min(self.image_size) < 1 << len(self.channels):
             raise InputError(
                 f"VisionConfig.channels must be at most {min(self.image_size).bit_length() - 1} stages for images of "

@@ -65,9 +65,8 @@ class ImageDataset(Dataset[tuple[npt.NDArray[Any], int]]):
         return len(self.images)
 
     def __getitem__(self, index: int) -> tuple[npt.NDArray[Any], int]:
-        images, labels = self.fetch_batch(
-            [range(len(self))[index]]
-        )  # an index that is not there raises, -1 is the last
+        place = range(len(self))[index]  # one that is not there raises, -1 is the last
+        images, labels = self.fetch_batch([place])
         return images[0], int(labels[0])
 
     def __getitems__(self, indices: list[int]) -> list[tuple[npt.NDArray[Any], int]]:

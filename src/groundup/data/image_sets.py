@@ -129,7 +129,8 @@ def _mnist(full: bool | None) -> tuple[ImageSet, ImageSet | None, str]:
     test = ImageSet(*mnist(train=False), DIGITS)
     if everything:
         return ImageSet(*mnist(train=True), DIGITS), test, "MNIST"
-    return test, None, "the 10,000 test images of MNIST, split, for its 60,000 training images are not here"
+    why = "as data.full_mnist asks" if is_here(train=True) else "for its 60,000 training images are not here"
+    return test, None, f"the 10,000 test images of MNIST, split, {why}"
 
 
 @functools.cache
@@ -151,9 +152,7 @@ def _folder(folder: Path) -> tuple[ImageSet, ImageSet | None, str]:
     """Read a folder of IDX files; a file classes.txt in it may name the classes, one in a line."""
     if not folder.is_dir():
         raise InputError(f"expected data.source to be digits, mnist or a folder with IDX files, found {str(folder)!r}")
-    names = folder / "classes.txt"
-    class_names = tuple(names.read_text(encoding="utf-8").split("\n")) if names.is_file() else ()
-    class_names = tuple(name.strip() for name in class_names if name.strip())
+    class_names = _class_names(folder / "classes.txt")
     train = read_labelled(*_files(folder, "train"), n_classes=len(class_names) or None)
     class_names = class_names or tuple(map(str, range(int(train[1].max()) + 1)))
     test = None
@@ -161,6 +160,19 @@ def _folder(folder: Path) -> tuple[ImageSet, ImageSet | None, str]:
         size = (train[0].shape[1], train[0].shape[2])
         test = ImageSet(*read_labelled(*_files(folder, "t10k"), n_classes=len(class_names), size=size), class_names)
     return ImageSet(*train, class_names), test, str(folder)
+
+
+def _class_names(file: Path) -> tuple[str, ...]:
+    """Return the names in a file, one in a line; none where there is no file."""
+    if not file.is_file():
+        return ()
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()  # an editor may begin it with a byte order mark
+    except UnicodeDecodeError as error:
+        raise InputError(f"expected {file} to be UTF-8, found another byte at offset {error.start}: save it so") from None
+    except OSError as error:
+        raise InputError(f"expected to read {file}, found: {error.strerror or error}") from None
+    return tuple(name.strip() for name in lines if name.strip())
 
 
 def _files(folder: Path, part: str) -> tuple[Path, Path]:

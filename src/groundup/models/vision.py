@@ -36,11 +36,18 @@ def build_vision(config: VisionConfig, *, seed: int) -> nn.Module:
         return FAMILIES[config.family](config)
 
 
-def for_images(config: VisionConfig, size: tuple[int, int], n_classes: int) -> VisionConfig:
+def for_images(config: VisionConfig, size: tuple[int, int], n_classes: int, *, n_channels: int = 1) -> VisionConfig:
     """Return `config` with what it leaves open taken from the images.
 
+    Args:
+        config: of a model.
+        size: height and width of the images.
+        n_classes: what they are told apart by.
+        n_channels: numbers of a pixel.
+
     Raises:
-        InputError: an image_size or n_classes that is not the images', or images too small for the model.
+        InputError: an image_size, n_classes or image_channels that is not the images', or images too small for the
+            model.
 
     Example:
         >>> for_images(VisionConfig(channels=(8,)), (28, 28), 10).n_classes
@@ -49,7 +56,11 @@ def for_images(config: VisionConfig, size: tuple[int, int], n_classes: int) -> V
         Traceback (most recent call last):
         groundup.errors.InputError: expected VisionConfig.image_size to be the images', (28, 28), found (32, 32): leave it out
     """  # noqa: E501 - the message is shown whole
-    for name, found, given in (("image_size", size, config.image_size), ("n_classes", n_classes, config.n_classes)):
+    for name, found, given in (
+        ("image_size", size, config.image_size),
+        ("n_classes", n_classes, config.n_classes),
+        ("image_channels", n_channels, config.image_channels),
+    ):
         if given is not None and given != found:
             raise InputError(f"expected VisionConfig.{name} to be the images', {found}, found {given}: leave it out")
     return replace(config, image_size=size, n_classes=n_classes)
