@@ -181,7 +181,7 @@ def test_the_recorded_command_line_knows_todays_options_and_recipes():
         name.strip() for line in re.findall(r"^  [a-z. ]+:\s+(.*)$", shown, re.MULTILINE) for name in line.split(",")
     }
     known = {leaf.replace("_", "-") for leaf in leaves(to_dict(RunConfig()))} - {"points", "measured-with"}
-    assert named - {"out"} == known, "run the demo and paste what it prints"
+    assert named - {"out", "stamp"} == known, "run the demo and paste what it prints"
     assert all(f"\n  {name} " in shown for name in RECIPES)
 
 

@@ -10,7 +10,13 @@ from groundup.configs.vision import VisionConfig
 
 
 def mnist_cnn() -> ImagesConfig:
-    """Handwritten digits by a convolutional network: 10,000 images, under three minutes on two cores."""
+    """Handwritten digits by a convolutional network: 10,000 images, under three minutes on two cores.
+
+    To expect of the test images: at least 98.5 % of 1,500 right, where only MNIST's 10,000 test images are here and are
+    split (measured: sprints/04_advanced_training_mnist/results); at least 99.4 % of 10,000, where its 60,000 training
+    images are here too, with as many epochs: --training.steps 10000 --training.evaluation.every-steps 1400 (not
+    measured yet).
+    """
     return ImagesConfig(
         data=ImageDataConfig(source="mnist"),
         augment=_AUGMENT,
@@ -22,7 +28,10 @@ def mnist_cnn() -> ImagesConfig:
 
 
 def mnist_resnet() -> ImagesConfig:
-    """Handwritten digits by a small residual network: 10,000 images, under three minutes on two cores."""
+    """Handwritten digits by a small residual network: 10,000 images, under three minutes on two cores.
+
+    To expect, as of `mnist_cnn`: at least 98.8 % of 1,500 (measured), at least 99.4 % of 10,000 (not measured yet).
+    """
     return ImagesConfig(
         data=ImageDataConfig(source="mnist"),
         augment=_AUGMENT,
