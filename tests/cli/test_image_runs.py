@@ -55,13 +55,14 @@ def test_report_shows_such_runs(run: Path, capsys: pytest.CaptureFixture[str]):
         (["generate", "{run}"], "groundup evaluate {run} uses it"),
         (["replay", "{run}", "--step", "2"], "groundup evaluate {run} uses it"),
         (["plan", "digits-mlp"], "found digits-mlp, of a model of images: groundup plan covers"),
+        (["evaluate", "{runs}"], "the last run in it is {run}"),
         (["train", "{run}"], "go on with it by groundup resume"),
     ],
 )
 def test_what_is_not_for_them_is_refused_in_one_line(
     arguments: list[str], said: str, run: Path, capsys: pytest.CaptureFixture[str]
 ):
-    assert main([part.replace("{run}", str(run)) for part in arguments]) == 2
+    assert main([part.replace("{run}", str(run)).replace("{runs}", str(run.parent)) for part in arguments]) == 2
     told = capsys.readouterr().err
     assert said.replace("{run}", str(run)) in told
     assert told.count("\n") == 1

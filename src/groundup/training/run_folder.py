@@ -85,9 +85,7 @@ class Run:
         try:
             config = json.loads((path / "config.json").read_text(encoding="utf-8"))
         except OSError:
-            around = next((one for one in path.absolute().parents[:2] if (one / "config.json").is_file()), None)
-            hint = "name the folder of a run" if around is None else f"the run is {around}"
-            raise InputError(f"expected a run, found no readable config.json in {path}: {hint}") from None
+            raise InputError(f"expected a run, found no readable config.json in {path}: {_where_one_is(path)}") from None
         except (ValueError, RecursionError):
             raise InputError(
                 f"expected {path / 'config.json'} to hold JSON, found something else: it is damaged"
@@ -188,6 +186,15 @@ class Run:
     def mark_best(self, step: int, metrics: dict[str, float]) -> None:
         """Write best.json: the checkpoint of `step` has the lowest validation loss so far."""
         write_atomically(self.path / "best.json", sealed({"step": step, "metrics": metrics}))
+
+
+def _where_one_is(path: Path) -> str:
+    """Return what to do where `path` is no run: name the one around it, or in a folder of stamped ones the newest."""
+    around = next((one for one in path.absolute().parents[:2] if (one / "config.json").is_file()), None)
+    if around is not None:
+        return f"the run is {around}"
+    inside = sorted(one.parent for one in path.glob("????-??-??_??-??-??/config.json"))
+    return f"the last run in it is {inside[-1]}" if inside else "name the folder of a run"
 
 
 def stamped(folder: Path, now: datetime) -> Path:
