@@ -1,5 +1,7 @@
 """Maps of tokens: each method draws them, says how it was made, and is judged by the neighbours that it keeps."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from tests.interpret.some_embeddings import FAMILIES, some_embeddings
@@ -59,3 +61,14 @@ def test_tsne_goes_by_angles():
 def test_what_cannot_be_drawn(n: int, asked: dict[str, object], said: str):
     with pytest.raises(InputError, match=said):
         map_embeddings(SMALL, np.arange(n), **asked)
+
+
+def test_words_are_named_before_pieces_and_bytes():
+    labels = ["a", "␣of", "␣king", "ing", "⟨C3⟩", "␣queen", "⏎"]
+    kinds = np.array([2, 0, 0, 2, 6, 0, 4], dtype=np.int8)
+    some = SimpleNamespace(labels=labels, kinds=kinds)
+    found = EmbeddingMap(
+        embeddings=some, tokens=np.array([6, 0, 5, 4, 3, 2, 1]), places=np.zeros((7, 2)), method="pca", made="", kept=0
+    )
+    named = [found.labels[row] for row in found.first_named]
+    assert named == ["␣queen", "␣king", "ing", "␣of", "⏎", "a", "⟨C3⟩"]

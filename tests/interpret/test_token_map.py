@@ -56,6 +56,8 @@ def test_a_word_is_found_as_it_stands_in_a_text_first():
     assert SMALL.texts[SMALL.find("red")] == " red"
     assert SMALL.texts[SMALL.find("r")] == " r"
     assert SMALL.texts[SMALL.find("z")] == "z"
+    assert SMALL.find("␣red") == SMALL.find("red"), "as a label shows it"
+    assert SMALL.texts[SMALL.find("⏎")] == "\n"
 
 
 @pytest.mark.parametrize(

@@ -76,8 +76,8 @@ def draw_embedding_map(picture: Path, found: EmbeddingMap, *, marked: Iterable[i
     draw_points(axes, found.places, found.kinds)
     wanted = set(marked)
     first = [row for row, token in enumerate(found.tokens) if int(token) in wanted]
-    words = np.flatnonzero((found.kinds <= 2) | (found.kinds == 3)).tolist()  # of others the font lacks letters
-    name_points(axes, found.places, found.labels, [*first, *words], n_marked=len(first))
+    others = [row for row in found.first_named.tolist() if found.kinds[row] <= 3]  # of more the font lacks letters
+    name_points(axes, found.places, found.labels, [*first, *others], n_marked=len(first))
     axes.set_title(
         f"{NAMES[found.method]}: {found.made}. Of a token's ten nearest, {found.kept:.1%} are its nearest here too.",
         loc="left", color=SOFT, fontsize=9.5, parse_math=False, pad=10,

@@ -13,7 +13,7 @@ from groundup.errors import InputError
 from groundup.interpret.map_quality import neighbours_kept
 from groundup.interpret.neighbour_maps import FEWEST, tsne, umap
 from groundup.interpret.pca import Floats, fit_pca
-from groundup.interpret.token_map import TokenEmbeddings
+from groundup.interpret.token_map import SPACE, TokenEmbeddings
 
 Method = Literal["pca", "tsne", "umap"]
 """How many numbers become two."""
@@ -58,6 +58,17 @@ class EmbeddingMap:
     def kinds(self) -> npt.NDArray[np.int8]:
         """What they are [N]: places in token_map.KINDS."""
         return self.embeddings.kinds[self.tokens]
+
+    @property
+    def first_named(self) -> npt.NDArray[np.int64]:
+        """Rows in the order in which they are named where there is room [N]: words of three letters or more first.
+
+        A vocabulary begins with bytes, letters and pieces of words. They tell less at first sight, and come behind.
+        """
+        letters = np.array([len(label.lstrip(SPACE)) for label in self.labels])
+        is_word = (self.kinds <= 1) & (letters > 2)
+        is_telling = (self.kinds <= 3) & (letters > 1)
+        return np.lexsort((~is_telling, ~is_word))  # of equals the first, which matter most
 
 
 def map_embeddings(

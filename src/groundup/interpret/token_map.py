@@ -32,6 +32,8 @@ LATIN = "\u024f"
 """The last letter of the Latin alphabets in Unicode."""
 SPACE, BREAK, TAB = "␣", "⏎", "⇥"
 """Stand for what cannot be seen."""
+SHOWN = {" ": SPACE, "\n": BREAK, "\t": TAB}
+"""What cannot be seen -> what stands for it."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -81,10 +83,13 @@ class TokenEmbeddings:
     def find(self, word: str) -> int:
         """Return the token that spells a word: with a space before it, as it stands in a text, else without.
 
+        A word may be written as a label shows it, too: ␣king.
+
         Raises:
             InputError: no single token does.
         """
-        for spelled in (f" {word}", word):
+        plain = word.translate({ord(mark): unseen for unseen, mark in SHOWN.items()})
+        for spelled in dict.fromkeys((f" {word}", word, plain)):
             if (token := self._by_text.get(spelled)) is not None:
                 return token
         if (token := self.tokenizer.special_tokens.get(word)) is not None and token < len(self):
@@ -129,8 +134,7 @@ def visible(text: str) -> str:
         >>> visible(" the"), visible("\n\t"), visible("a\u200bb")
         ('␣the', '⏎⇥', 'a⟨U+200B⟩b')
     """
-    shown = {" ": SPACE, "\n": BREAK, "\t": TAB}
-    return "".join(shown.get(one) or (one if one.isprintable() else f"⟨U+{ord(one):04X}⟩") for one in text)
+    return "".join(SHOWN.get(one) or (one if one.isprintable() else f"⟨U+{ord(one):04X}⟩") for one in text)
 
 
 def choose_tokens(

@@ -1,9 +1,10 @@
 // Points on a canvas that can be moved and zoomed, named where there is room; what is chosen is another file's.
 "use strict";
 /* tokens: N of them, with places, kinds, labels, bare (labels without the space that they begin with) and near, K rows
-   for each. state: chosen and over (rows, or -1), found (rows, or null) and shown (by kind). told: hover, choose, clear. */
+   for each; first: the rows in the order in which they are named. state: chosen and over (rows, or -1), found (rows, or
+   null) and shown (by kind). told: hover, choose, clear. */
 function tokenMap(canvas, tokens, state, told) {
-  const { N, K, places, near, kinds, labels, bare } = tokens, STEPS = 65535;
+  const { N, K, places, near, first, kinds, labels, bare } = tokens, STEPS = 65535;
   const ink = canvas.getContext("2d"), { shown } = state;
   const RADIUS = N > 12000 ? 1.3 : N > 5000 ? 1.8 : N > 1000 ? 2.6 : 4;
   const corners = [0, 1].map((d) => {
@@ -11,9 +12,6 @@ function tokenMap(canvas, tokens, state, told) {
     for (let i = 0; i < N; i++) [least, most] = [Math.min(least, places[2 * i + d]), Math.max(most, places[2 * i + d])];
     return [least, most];
   });
-  // Words say more at first sight than the letters, signs and bytes that a vocabulary begins with.
-  const isTelling = (i) => kinds[i] <= 3 && bare[i].length > 1, rows = [...kinds.keys()];
-  const worth = [...rows.filter(isTelling), ...rows.filter((i) => !isTelling(i))];
   // A place is at (place - view) * scale pixels, up being up.
   const view = { x: 0, y: 0, scale: 1, least: 1 };
   let width = 0, height = 0, waiting = false, colours = {};
@@ -98,14 +96,17 @@ function tokenMap(canvas, tokens, state, told) {
 
   // Names where they cover no other: those asked for, then the first tokens in sight, which matter most.
   function names(wanted, more, radius) {
-    const boxes = [];
+    const boxes = [[width - 48, width, height - 120, height]];  // of the buttons
     const write = (i, size, weight, sides) => {
       if (!shown[kinds[i]] || !isIn(toX(i), toY(i), 0)) return false;
       ink.font = `${weight} ${size}px system-ui, sans-serif`;
-      const text = bare[i].slice(0, 40) || labels[i], w = ink.measureText(text).width, half = size * 0.65, gap = radius + (i === state.chosen ? 7 : 4);
-      const free = ([x, y]) => !boxes.some(([a, b, c, d]) => x < b + 4 && a < x + w + 4 && y - half < d && c < y + half);
-      const spots = [[gap, 0], [-gap - w, 0], [-w / 2, gap + half], [-w / 2, -gap - half], [gap, gap + 4], [gap, -gap - 4]];
-      const spot = spots.slice(0, sides).map(([x, y]) => [toX(i) + x, toY(i) + y]).find(free);
+      const text = bare[i].slice(0, 40) || labels[i], w = ink.measureText(text).width;
+      const half = size * 0.65, gap = radius + (i === state.chosen ? 7 : 4);
+      const isFree = ([x, y]) => x > 2 && x + w < width - 2
+        && !boxes.some(([a, b, c, d]) => x < b + 4 && a < x + w + 4 && y - half < d && c < y + half);
+      const spots = [[gap, 0], [-gap - w, 0], [-w / 2, gap + half], [-w / 2, -gap - half], [gap, gap + 4],
+        [gap, -gap - 4]];
+      const spot = spots.slice(0, sides).map(([x, y]) => [toX(i) + x, toY(i) + y]).find(isFree);
       if (!spot) return false;
       boxes.push([spot[0], spot[0] + w, spot[1] - half, spot[1] + half]);
       ink.lineWidth = 3.5;
@@ -119,7 +120,7 @@ function tokenMap(canvas, tokens, state, told) {
     ink.textBaseline = "middle";
     wanted.slice(0, 400).forEach((i, place) => write(i, 13, place === 0 && state.chosen >= 0 ? 700 : 500, 6));
     let tried = 0;
-    for (const i of worth) {
+    for (const i of first) {
       if (more <= 0 || tried > 6000) break;
       if (!shown[kinds[i]] || !isIn(toX(i), toY(i), 0)) continue;
       tried++;
@@ -131,8 +132,8 @@ function tokenMap(canvas, tokens, state, told) {
 
   // Show what lies from left to right and from bottom to top, in the middle and no larger than `most` times all.
   function frame([left, right], [bottom, top], most, room) {
-    const fits = Math.min((width - 2 * room) / Math.max(1, right - left), (height - 2 * room) / Math.max(1, top - bottom));
-    view.scale = Math.min(fits, most);
+    const across = (width - 2 * room) / Math.max(1, right - left), up = (height - 2 * room) / Math.max(1, top - bottom);
+    view.scale = Math.min(across, up, most);
     view.x = (left + right) / 2 - width / view.scale / 2;
     view.y = (bottom + top) / 2 - height / view.scale / 2;
     later();
@@ -178,7 +179,10 @@ function tokenMap(canvas, tokens, state, told) {
 
   const pointers = new Map();
   let travelled = 0;
-  const at = (event) => { const box = canvas.getBoundingClientRect(); return [event.clientX - box.left, event.clientY - box.top]; };
+  const at = (event) => {
+    const box = canvas.getBoundingClientRect();
+    return [event.clientX - box.left, event.clientY - box.top];
+  };
   canvas.addEventListener("pointerdown", (event) => {
     canvas.setPointerCapture(event.pointerId);
     if (!pointers.size) travelled = 0;
@@ -200,7 +204,8 @@ function tokenMap(canvas, tokens, state, told) {
   for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, (event) => {
     pointers.delete(event.pointerId);
     canvas.classList.remove("moving");
-    if (end === "pointerup" && travelled <= 4) told.choose(nearestTo(...at(event), event.pointerType === "touch" ? 22 : 12));
+    if (end !== "pointerup" || travelled > 4) return;
+    told.choose(nearestTo(...at(event), event.pointerType === "touch" ? 22 : 12));
   });
   canvas.addEventListener("pointerleave", () => told.hover(-1));
   canvas.addEventListener("wheel", (event) => {
@@ -224,7 +229,8 @@ function tokenMap(canvas, tokens, state, told) {
   function bring(i) {
     const rows = [i, ...near.subarray(i * K, i * K + K)].filter((row) => shown[kinds[row]]);
     const along = (d) => rows.map((row) => places[2 * row + d]);
-    frame(...[0, 1].map((d) => [Math.min(...along(d)), Math.max(...along(d))]), view.least * 25, Math.min(90, width / 5));
+    const [across, up] = [0, 1].map((d) => [Math.min(...along(d)), Math.max(...along(d))]);
+    frame(across, up, view.least * 25, Math.min(90, width / 5));
   }
 
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", readColours);

@@ -5,7 +5,8 @@
   const bytes = (text) => Uint8Array.from(atob(text), (one) => one.charCodeAt(0)).buffer;
   const N = data.labels.length, near = new Uint16Array(bytes(data.near)), K = near.length / N;
   const kinds = Uint8Array.from(data.kinds, Number), bare = data.labels.map((one) => one.replace(/^␣/, ""));
-  const tokens = { N, K, near, kinds, bare, labels: data.labels, places: new Uint16Array(bytes(data.places)) };
+  const tokens = { N, K, near, kinds, bare, labels: data.labels, places: new Uint16Array(bytes(data.places)),
+    first: new Uint32Array(bytes(data.first)) };
   const cosines = new Int8Array(bytes(data.cosines)), folded = bare.map((one) => one.toLowerCase());
   const state = { chosen: -1, over: -1, found: null, shown: data.names.map(() => true) };
   const part = (id) => document.getElementById(id);
@@ -59,16 +60,19 @@
     if (chosen >= 0) {
       const rows = neighbours(chosen).map((i, place) => [i, cosines[chosen * K + place]]);
       about.replaceChildren(labelled("h2", chosen),
-        element("p", `token ${data.ids[chosen].toLocaleString("en")}, ${data.names[kinds[chosen]]}`, { className: "soft" }),
+        element("p", `token ${data.ids[chosen].toLocaleString("en")}, ${data.names[kinds[chosen]]}`,
+          { className: "soft" }),
         ...(K ? list("Nearest by cosine, of those drawn", rows)
           : [element("p", "With more than 20,000 tokens drawn, neighbours are left to the command: --near WORD.")]));
     } else if (found) {
       const many = `${found.length.toLocaleString("en")} token${found.length === 1 ? "" : "s"}`;
-      about.replaceChildren(...(found.length ? list(found.length > 40 ? `${many}, the first 40` : many,
-        found.slice(0, 40).map((i) => [i])) : [element("p", "No token drawn is spelled so. A word may be several tokens.")]));
+      about.replaceChildren(...(found.length
+        ? list(found.length > 40 ? `${many}, the first 40` : many, found.slice(0, 40).map((i) => [i]))
+        : [element("p", "No token drawn is spelled so. A word may be several tokens.")]));
     } else {
       about.replaceChildren(element("h3", "Choose a token"),
-        element("p", K ? "Click one, or search: its nearest neighbours come here, and lines show where the map put them."
+        element("p", K
+          ? "Click one, or search: its nearest neighbours come here, and lines show where the map put them."
           : "Click one, or search for it."),
         ...list("Some to begin with", someWords().map((i) => [i])));
     }

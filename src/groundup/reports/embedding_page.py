@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
+from string import Template
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ def map_files(folder: Path, source: str, method: Method) -> tuple[Path, Path]:
     page = check_place(folder / f"{source}-{method}.html", "html")
     picture = local_path(str(folder / f"{source}-{method}.png"))
     # The page is written first, so a picture without one is somebody else's.
-    if picture.exists() and not page.exists():
+    if picture.is_dir() or (picture.exists() and not page.exists()):
         raise InputError(
             f"expected a new file or an earlier picture of groundup's at {picture}, found something else: give another "
             "folder"
@@ -60,7 +61,12 @@ def write_embedding_map(folder: Path, found: EmbeddingMap, *, marked: Sequence[i
     """
     page, picture = map_files(folder, found.embeddings.source, found.method)
     write_page(page, embedding_page(found, chosen=marked[0] if marked else None))
-    draw_embedding_map(picture, found, marked=marked)
+    try:
+        draw_embedding_map(picture, found, marked=marked)
+    except OSError as error:
+        raise InputError(
+            f"expected to write {picture}, found: {error.strerror or error}; give another folder"
+        ) from None
     return page, picture
 
 
@@ -80,9 +86,9 @@ def embedding_page(found: EmbeddingMap, *, chosen: int | None = None) -> str:
     data = data.replace("<", "\\u003c")  # which could end the element that the data is in
     parts = [
         f'<header><h1>Token embeddings of {in_html(source)}</h1><p class="lead soft">{in_html(lead)}</p></header>',
-        _resource("embedding_page.html")
-        .replace("READ", in_html(READ[found.method]))
-        .replace("KEPT", in_html(_kept(found))),
+        Template(_resource("embedding_page.html")).substitute(
+            wide=f"{_wide(found):.3f}", read=in_html(READ[found.method]), kept=in_html(_kept(found))
+        ),
         f'<script type="application/json" id="data">{data}</script>',
         f"<script>{_resource('embedding_canvas.js')}{_resource('embedding_page.js')}</script>",
     ]
@@ -92,8 +98,9 @@ def embedding_page(found: EmbeddingMap, *, chosen: int | None = None) -> str:
 def page_data(found: EmbeddingMap, *, chosen: int | None = None) -> dict[str, Any]:
     """Return what the page draws: numbers as base64 of little-endian integers, which are a third of their text.
 
-    places: [N, 2] from 0 to STEPS, equal steps in both directions, up is up. near: rows of the K nearest among those
-    drawn, by cosine; cosines: theirs, in hundredths. Both empty with more than MOST_WITH_NEIGHBOURS.
+    places: [N, 2] from 0 to STEPS, equal steps in both directions, up is up. first: rows in the order in which they are
+    named where there is room. near: rows of the K nearest among those drawn, by cosine; cosines: theirs, in hundredths.
+    Both are empty with more than MOST_WITH_NEIGHBOURS.
     """
     N = len(found.tokens)
     low = found.places.min(0)
@@ -110,6 +117,7 @@ def page_data(found: EmbeddingMap, *, chosen: int | None = None) -> dict[str, An
         "kinds": "".join(map(str, found.kinds.tolist())),
         "names": KINDS,
         "places": _packed(places.round(), "<u2"),
+        "first": _packed(found.first_named, "<u4"),
         "near": _packed(near, "<u2"),
         "cosines": _packed((100 * cosines).round(), "<i1"),
         "chosen": rows[0] if rows else None,
