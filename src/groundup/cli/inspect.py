@@ -38,7 +38,7 @@ class InspectEmbeddings:
     text: Path | None = None
     """Draw the tokens that occur most often in this file, instead of the first."""
     near: tuple[str, ...] = ()
-    """Print the neighbours of these words; no map is drawn then, unless --out is given."""
+    """Print the neighbours of these words; no map is drawn then, unless --out says where."""
     analogy: tuple[str, str, str] | None = None
     """Print what is nearest to A - B + C: --analogy king man woman. No map, as with --near."""
     top: int = 10
@@ -47,12 +47,12 @@ class InspectEmbeddings:
     """Of t-SNE: about how many neighbours count. None: 30, fewer with few tokens."""
     neighbours: int | None = None
     """Of UMAP: how many each token is tied to. None: 15, fewer with few tokens."""
-    min_distance: float = 0.1
-    """Of UMAP: how near two tokens may lie."""
+    min_distance: float | None = None
+    """Of UMAP: how near two tokens may lie. None: 0.1."""
     seed: int = 0
     """Of t-SNE and UMAP."""
-    side: Literal["source", "target"] = "target"
-    """Of a model that translates: the tokens that it reads, or those that it writes."""
+    side: Literal["source", "target"] | None = None
+    """Of a model that translates: the tokens that it reads, or those that it writes. None: the latter."""
     out: Path | None = None
     """Folder for the picture and the page. None: runs/embeddings."""
 
@@ -63,10 +63,19 @@ class InspectEmbeddings:
                 at_least(self, name, least)
         if self.perplexity is not None:
             positive(self, "perplexity")
-        between(self, "min_distance", 0, 1)
-        for option, method in (("perplexity", "tsne"), ("neighbours", "umap")):
+        if self.min_distance is not None:
+            between(self, "min_distance", 0, 1)
+        for option, method in (("perplexity", "tsne"), ("neighbours", "umap"), ("min_distance", "umap")):
             if getattr(self, option) is not None and self.method != method:
-                raise InputError(f"expected --method {method} with --{option}, found {self.method}: leave one out")
+                flag = option.replace("_", "-")
+                raise InputError(f"expected --method {method} with --{flag}, found {self.method}: leave one out")
+        if (self.near or self.analogy) and self.out is None:
+            for option in ("method", "tokens", "words", "text"):
+                if getattr(self, option) not in (None, False, "pca"):
+                    raise InputError(
+                        f"expected --out FOLDER with --{option} beside --near or --analogy, found none: say where the "
+                        "map goes, or leave it out"
+                    )
 
 
 def command(arguments: list[str]) -> int:
@@ -119,7 +128,7 @@ def _draw(chosen: InspectEmbeddings, embeddings: "TokenEmbeddings", marked: list
         chosen.method,
         perplexity=chosen.perplexity,
         n_neighbours=chosen.neighbours,
-        min_distance=chosen.min_distance,
+        min_distance=0.1 if chosen.min_distance is None else chosen.min_distance,
         seed=chosen.seed,
     )
     print(f"\n{len(tokens):,} of them by {NAMES[found.method]}: {found.made}")

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from groundup.configs.run_tasks import use_of
 from groundup.errors import InputError
 from groundup.interpret.token_map import TokenEmbeddings
 from groundup.resolve import Place, find_model, open_model
@@ -14,25 +15,33 @@ from groundup.weights.json_files import read_object
 
 Side = Literal["source", "target"]
 """Of a model that translates: what it reads, or what it writes."""
+Found = tuple[Any, Tokenizer]
+"""A module with a row for each token, and what the tokens spell."""
 
 
-def open_embeddings(name: str, *, side: Side = "target") -> TokenEmbeddings:
+def open_embeddings(name: str, *, side: Side | None = None) -> TokenEmbeddings:
     """Load the token embeddings of a model that writes, reads, labels or translates.
 
     Args:
         name: as `groundup.resolve.open_model` takes it; a run of another kind, or a folder with a BERT, too.
-        side: which embeddings of a model that translates and has two.
+        side: which embeddings of a model that translates; their `source` says so. None: those of what it writes.
 
     Raises:
-        InputError: no such model, a damaged one, or one without tokens.
+        InputError: no such model, a damaged one, one without tokens, or a side of one that does not translate.
     """
     place = find_model(name)
-    embedding, tokenizer = _of_a_run(place, side) or _of_a_bert(place) or _of_a_writer(name)
+    task = Run.open(place.path).config.get("task") if place.kind == "run" and place.path is not None else None
+    if side is not None and task != "translate":
+        raise InputError(f"expected a run that translates with --side {side}, found {name}: leave --side out")
+    if task == "images":
+        raise InputError(f"expected a model with tokens, found {name}, which sees images: {use_of(task, name)} uses it")
+    embedding, tokenizer = _of_a_run(place, task, side) or _of_a_bert(place) or _of_a_writer(name)
     table = embedding.dequantized() if hasattr(embedding, "dequantized") else embedding.weight
     vectors = table.detach().float().cpu().numpy()[: tokenizer.vocab_size]  # a table may be wider than it need be
     if not np.isfinite(vectors).all():
         raise InputError(f"expected finite embeddings in {name}, found NaN or infinity: take an earlier checkpoint")
-    return TokenEmbeddings(vectors=vectors, tokenizer=tokenizer, source=short_name(name))
+    source = short_name(name) if side is None else f"{short_name(name)}-{side}"
+    return TokenEmbeddings(vectors=vectors, tokenizer=tokenizer, source=source)
 
 
 def short_name(name: str) -> str:
@@ -45,11 +54,10 @@ def short_name(name: str) -> str:
     return Path(name).name.removesuffix(".gguf") or "model"
 
 
-def _of_a_run(place: Place, side: Side) -> tuple[Any, Tokenizer] | None:
-    """Return the embedding of a run that does not write, which `open_model` would refuse."""
-    if place.kind != "run" or place.path is None:
+def _of_a_run(place: Place, task: object, side: Side | None) -> Found | None:
+    """Return the embeddings of a run that does not write, which `open_model` would refuse."""
+    if place.path is None:
         return None
-    task = Run.open(place.path).config.get("task")
     if task == "mask":
         from groundup.training.masked import load_masked_run
 
@@ -59,10 +67,10 @@ def _of_a_run(place: Place, side: Side) -> tuple[Any, Tokenizer] | None:
         from groundup.training.translation import load_translator
 
         translator = load_translator(place.path, device="cpu").translator
-        if side == "source":
-            own = translator.model.source_embedding
-            return translator.model.target_embedding if own is None else own, translator.source_tokenizer
-        return translator.model.target_embedding, translator.target_tokenizer
+        model = translator.model
+        if side == "source":  # it may have the target's
+            return model.source_embedding or model.target_embedding, translator.source_tokenizer
+        return model.target_embedding, translator.target_tokenizer
     if task == "classify":
         from groundup.finetuning.tuned import open_tuned
 
@@ -71,7 +79,7 @@ def _of_a_run(place: Place, side: Side) -> tuple[Any, Tokenizer] | None:
     return None
 
 
-def _of_a_bert(place: Place) -> tuple[Any, Tokenizer] | None:
+def _of_a_bert(place: Place) -> Found | None:
     if place.kind != "folder" or place.path is None:
         return None
     if read_object(place.path / "config.json", missing_ok=True).get("model_type") != "bert":
@@ -82,6 +90,6 @@ def _of_a_bert(place: Place) -> tuple[Any, Tokenizer] | None:
     return encoder.model.token_embedding, encoder.tokenizer
 
 
-def _of_a_writer(name: str) -> tuple[Any, Tokenizer]:
+def _of_a_writer(name: str) -> Found:
     pretrained = open_model(name, packed=True)  # of a GGUF file only this table becomes floats
     return pretrained.model.token_embedding, pretrained.tokenizer
