@@ -46,10 +46,8 @@ def main(out: Path = OUT) -> None:
     print("\nHow wide a family lies, the whole map being 1")
     print(f"{'':<12}" + "".join(f"{NAMES[found.method]:>8}" for found in maps))
     for name, family in families.items():
-        rows = [np.flatnonzero(np.isin(tokens, family)) for _ in maps]
-        wide = [
-            found.places[row].std(0).mean() / found.places.std(0).mean() for found, row in zip(maps, rows, strict=True)
-        ]
+        there = np.isin(tokens, family)
+        wide = [found.places[there].std(0).mean() / found.places.std(0).mean() for found in maps]
         print(f"{name:<12}" + "".join(f"{one:>8.2f}" for one in wide))
 
     plt.style.use(Path(__file__).parents[2] / "groundup.mplstyle")
