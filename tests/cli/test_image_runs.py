@@ -7,6 +7,8 @@ import pytest
 from tests.training.small_images import write_strokes
 
 from groundup.cli.main import main
+from groundup.configs.images import ImagesConfig
+from groundup.training.run_folder import Run
 
 SHORT = ["--training.steps", "4", "--training.evaluation.every-steps", "2", "--training.device", "cpu"]
 
@@ -66,3 +68,13 @@ def test_what_is_not_for_them_is_refused_in_one_line(
     told = capsys.readouterr().err
     assert said.replace("{run}", str(run)) in told
     assert told.count("\n") == 1
+
+
+def test_any_field_of_a_recipe_can_be_set(tmp_path: Path):
+    strokes, folder = write_strokes(tmp_path / "strokes"), tmp_path / "run"
+    changed = ["--model.channels", "4", "8", "--model.blocks", "1", "--model.hidden", "8", "--mixup", "0.2"]
+    changed += ["--augment.erase", "0.5", "--data.source", str(strokes), "--out", str(folder)]
+    assert main(["train", "mnist-cnn", *changed, *SHORT]) == 0
+    config = Run.open(folder).read_config(ImagesConfig)
+    assert (config.model.channels, config.model.hidden, config.model.blocks) == ((4, 8), (8,), 1)
+    assert (config.mixup, config.augment.erase, config.label_smoothing) == (0.2, 0.5, 0.1)

@@ -38,7 +38,9 @@ def test_without_a_terminal_steps_are_lines_now_and_then(monkeypatch: pytest.Mon
 
 
 def test_speed_is_of_what_is_learned_from(monkeypatch: pytest.MonkeyPatch):
-    assert "14.1k images/s" in shown(is_terminal=False, monkeypatch=monkeypatch, seconds_between_lines=0.0, counts="images")
+    assert "14.1k images/s" in shown(
+        is_terminal=False, monkeypatch=monkeypatch, seconds_between_lines=0.0, counts="images"
+    )
 
 
 def test_without_a_console_nothing_is_shown(capsys: pytest.CaptureFixture[str]):

@@ -76,7 +76,7 @@ def plot(curves: dict[str, list[tuple[float, float]]], mistakes: dict[str, float
 def main(out: Path = OUT) -> None:
     torch.set_num_threads(1)
     splits = load_images(ImageDataConfig(source="mnist" if is_here(train=False) else "digits"))
-    images, held_out = splits.train.take(np.arange(N)), splits.test
+    images, held_out = splits.train.take(np.arange(N)), splits.validation
     print(f"{N} images to learn from, {len(held_out):,} held out; {EPOCHS} epochs. Percent right:")
     curves = {}
     for name, augment in (("as they are", AugmentConfig()), ("varied", VARIED)):

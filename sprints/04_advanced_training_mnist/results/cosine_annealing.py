@@ -85,6 +85,9 @@ def main(out: Path = OUT) -> None:
     left.set(title="Learning rate: 20 steps of warmup, then …", xlabel="step", ylim=0)
     left.legend()
     right.set(title="Validation loss with them, three seeds", xlabel="step", ylabel="nats", yscale="log")
+    ticks = (0.03, 0.05, 0.1, 0.2, 0.4)
+    right.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    right.minorticks_off()
     out.mkdir(parents=True, exist_ok=True)
     path = out / "cosine_annealing.png"
     figure.savefig(path)

@@ -169,7 +169,9 @@ def _class_names(file: Path) -> tuple[str, ...]:
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()  # an editor may begin it with a byte order mark
     except UnicodeDecodeError as error:
-        raise InputError(f"expected {file} to be UTF-8, found another byte at offset {error.start}: save it so") from None
+        raise InputError(
+            f"expected {file} to be UTF-8, found another byte at offset {error.start}: save it so"
+        ) from None
     except OSError as error:
         raise InputError(f"expected to read {file}, found: {error.strerror or error}") from None
     return tuple(name.strip() for name in lines if name.strip())

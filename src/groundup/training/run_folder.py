@@ -85,7 +85,9 @@ class Run:
         try:
             config = json.loads((path / "config.json").read_text(encoding="utf-8"))
         except OSError:
-            raise InputError(f"expected a run, found no readable config.json in {path}: {_where_one_is(path)}") from None
+            raise InputError(
+                f"expected a run, found no readable config.json in {path}: {_where_one_is(path)}"
+            ) from None
         except (ValueError, RecursionError):
             raise InputError(
                 f"expected {path / 'config.json'} to hold JSON, found something else: it is damaged"
