@@ -145,11 +145,9 @@ def _unpacked(content: bytes, path: Path) -> bytes:
             f"expected the end of a gzipped file, found it cut short at offset {len(content)} of {path}: "
             "download it again"
         )
-    if unpacker.unused_data:
-        raise InputError(
-            f"expected a gzipped file to end at offset {len(content) - len(unpacker.unused_data)} of {path}, found more: "
-            "download it again"
-        )
+    end = len(content) - len(unpacker.unused_data)
+    if end < len(content):
+        raise InputError(f"expected a gzipped file to end at offset {end} of {path}, found more: download it again")
     return b"".join(parts)
 
 
