@@ -37,7 +37,7 @@ def _pca() -> float:
 
 
 def _neighbours() -> float:
-    """Return how far cosines of nearest neighbours are apart; which of two that are equally near is first stays open."""
+    """Return how far the cosines of nearest neighbours are apart; of two equally near ones either may be first."""
     from sklearn.neighbors import NearestNeighbors  # type: ignore[import-untyped]
 
     points = _points(500, 20)
