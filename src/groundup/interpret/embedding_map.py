@@ -68,7 +68,7 @@ class EmbeddingMap:
         letters = np.array([len(label.lstrip(SPACE)) for label in self.labels])
         is_word = (self.kinds <= 1) & (letters > 2)
         is_telling = (self.kinds <= 3) & (letters > 1)
-        return np.lexsort((~is_telling, ~is_word))  # of equals the first, which matter most
+        return np.lexsort((~is_telling, ~is_word)).astype(np.int64)  # of equals the first, which matter most
 
 
 def map_embeddings(
