@@ -42,7 +42,7 @@ def _alone() -> float:
         dataset.set_epoch(epoch)
         single = torch.cat([image for image, _ in DataLoader(dataset, batch_size=3)])
         together, labels = batches.at(epoch)
-        differing += int((torch.from_numpy(together) != single[labels]).flatten(1).any(1).sum())
+        differing += int((torch.from_numpy(together) != single[torch.from_numpy(labels)]).flatten(1).any(1).sum())
     return differing
 
 
