@@ -54,8 +54,8 @@ class Tracker:
     ) -> None:
         self._run, self._floor, self._bands = run, floor, bands
         self._step, self._evaluated_at = step, evaluated_at
-        self._counts = run_task(run.config.get("task")).counts
-        self._display = TrainingDisplay(console, n_steps=config.steps, step=step, counts=self._counts)
+        self._task = run_task(run.config.get("task"))
+        self._display = TrainingDisplay(console, n_steps=config.steps, step=step, counts=self._task.counts)
         self._meter = Meter()
         self._started = time.perf_counter() - seconds
         self._last_picture = time.perf_counter()
@@ -123,7 +123,7 @@ class Tracker:
         self._log.write("train", step, figures)
         for name in ("loss", "learning_rate", "gradient_norm"):
             self._events.add_scalar(f"train/{name}", figures[name], step)
-        self._events.add_scalar(f"train/{self._counts}_per_second", rate, step)
+        self._events.add_scalar(f"train/{self._task.counts}_per_second", rate, step)
         self._display.show_step(step, loss=loss, per_second=rate)
 
     def record_health(self, advice: Sequence[Advice], figures: dict[str, float]) -> None:
@@ -165,6 +165,7 @@ class Tracker:
             title=self._run.path.resolve().name,
             floor=self._floor,
             bands=self._bands,
+            per=self._task.per,
         )
         self._last_picture = time.perf_counter()
 
