@@ -71,6 +71,10 @@ def test_a_picture_is_written_whole(tmp_path: Path):
     write_picture(tmp_path / "one.png", picture)
     assert [file.name for file in tmp_path.iterdir()] == ["one.png"]
     assert np.array_equal(np.round(imread(tmp_path / "one.png")[..., :3] * 255), picture)
+    (tmp_path / "two.png").mkdir()
+    with pytest.raises(OSError, match="two.png"):
+        write_picture(tmp_path / "two.png", picture)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["one.png", "two.png"]
 
 
 def test_what_is_told_above():
