@@ -104,8 +104,11 @@ def write_picture(path: Path, picture: Picture) -> None:
     from matplotlib.image import imsave
 
     partial = path.with_name(f".{path.name}.partial")
-    imsave(partial, picture, format="png")
-    partial.replace(path)
+    try:
+        imsave(partial, picture, format="png")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)  # of one that failed
 
 
 def _told(wrong: int, n: int) -> str:
