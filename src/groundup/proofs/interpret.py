@@ -15,7 +15,8 @@ def _points(n: int, d: int) -> Floats:
     """Return points whose variances fall from direction to direction, so that which is which is no matter of chance."""
     random = np.random.default_rng(n)
     turned, _ = np.linalg.qr(random.normal(size=(d, d)))
-    return random.normal(size=(n, d)) * 0.7 ** np.arange(d) @ turned + random.normal(size=d)
+    points: Floats = random.normal(size=(n, d)) * 0.7 ** np.arange(d) @ turned + random.normal(size=d)
+    return points
 
 
 def _pca() -> float:
