@@ -12,8 +12,8 @@ The smallest distance decides only the looks: at 0 towns of a group lie on top o
 the gaps close. t-SNE weighs all towns against all others at every step; UMAP looks at roads and a few strangers, which
 is why it is faster with many points, and why groups that share a road or two tend to lie on the same side.
 
-What not to read from it is the same as with t-SNE: sizes, gaps, directions. And both draw groups even in pure noise,
-the last picture: clusters on such a map are a question, not an answer.
+What not to read from it is the same as with t-SNE: sizes, gaps, directions. And both draw crumbs even in pure noise,
+the last picture, where there is nothing: a group on such a map is a question, not an answer.
 """
 
 import sys
@@ -45,7 +45,7 @@ def main(out: Path = OUT) -> None:
     places = umap(noise, n_neighbours=3)
     kept = neighbours_kept(noise, places)
     maps["noise, 3 neighbours"] = places, np.full(len(noise), 7), kept
-    print(f"Noise in 64 directions, 3 neighbours: {kept:.0%} of neighbours kept, and what look like groups.")
+    print(f"Noise in 64 directions, 3 neighbours: {kept:.0%} of neighbours kept, and crumbs of nothing.")
 
     plt.style.use(Path(__file__).parents[2] / "groundup.mplstyle")
     figure, panels = plt.subplots(2, 3, figsize=(12, 8.2))
