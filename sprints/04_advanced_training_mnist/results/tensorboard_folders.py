@@ -44,7 +44,7 @@ def train(folder: Path, rate: float) -> None:
     start(replace(told, training=training), folder, console=Console(quiet=True))
 
 
-def read(folder: Path) -> EventAccumulator:
+def events_of(folder: Path) -> EventAccumulator:
     events = EventAccumulator(str(folder), size_guidance={"scalars": 0, "images": 0})  # 0: keep all
     events.Reload()
     return events
@@ -58,7 +58,7 @@ def main(out: Path = OUT) -> None:
         for rate in RATES:
             folder = stamped(Path(place) / "digits-mlp", now)  # groundup train digits-mlp --stamp
             train(folder, rate)
-            runs[rate] = read(folder)
+            runs[rate] = events_of(folder)
             now += timedelta(minutes=1)
         for path in sorted(Path(place).rglob("events.out.tfevents.*")):
             print(f"{path.parent.relative_to(place).as_posix()}/  one event file, {path.stat().st_size:,} bytes")

@@ -40,7 +40,8 @@ def _alone() -> float:
     differing = 0
     for epoch in range(EPOCHS):
         dataset.set_epoch(epoch)
-        single = torch.cat([image for image, _ in DataLoader(dataset, batch_size=3)])
+        loader = DataLoader(dataset, batch_size=3)  # type: ignore[arg-type] # whose dataset need not be torch's
+        single = torch.cat([image for image, _ in loader])
         together, labels = batches.at(epoch)
         differing += int((torch.from_numpy(together) != single[torch.from_numpy(labels)]).flatten(1).any(1).sum())
     return differing
