@@ -1,5 +1,7 @@
 """Proofs of what images go through: warping against torch's, batches against single images, the residual block."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import nn
@@ -40,7 +42,7 @@ def _alone() -> float:
     differing = 0
     for epoch in range(EPOCHS):
         dataset.set_epoch(epoch)
-        loader = DataLoader(dataset, batch_size=3)  # type: ignore[arg-type] # whose dataset need not be torch's
+        loader: DataLoader[Any] = DataLoader(dataset, batch_size=3)  # type: ignore[arg-type] # need not be torch's
         single = torch.cat([image for image, _ in loader])
         together, labels = batches.at(epoch)
         differing += int((torch.from_numpy(together) != single[torch.from_numpy(labels)]).flatten(1).any(1).sum())
