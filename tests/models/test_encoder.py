@@ -44,6 +44,7 @@ def test_padding_and_what_stands_in_it_change_nothing(config: EncoderConfig):
 @torch.no_grad()
 def test_formulas_written_out_give_the_same(config: EncoderConfig):
     by_hand = encoder(config, fused=False)
+    assert not any(getattr(part, "fused", False) for part in by_hand.modules()), "a kernel is left"
     is_token = torch.arange(12) < torch.tensor([12, 7, 3])[:, None]
     expected, found = (model(TOKENS, is_token=is_token)[is_token] for model in (encoder(config), by_hand))
     torch.testing.assert_close(found, expected, rtol=0, atol=2e-5)  # float32 logits of size 10, in another order

@@ -86,6 +86,7 @@ def test_order_matters(model):
 def test_fused_equals_by_hand_forward_and_gradients(name):
     config = replace(ALL[name], dropout=0.0)
     fused, by_hand = build(config, fused=True).train(), build(config, fused=False).train()
+    assert not any(getattr(part, "fused", False) for part in by_hand.modules()), "a kernel is left"
     tokens = random_tokens(2, 9)
     losses = []
     for each in (fused, by_hand):

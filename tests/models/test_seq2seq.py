@@ -104,6 +104,7 @@ def test_a_mask_of_the_target_hides_padding_before_it_too(model):
 def test_fused_equals_by_hand_forward_and_gradients(name):
     config = replace(ALL[name], dropout=0.0)
     fused, by_hand = build(config, fused=True).train(), build(config, fused=False).train()
+    assert not any(getattr(part, "fused", False) for part in by_hand.modules()), "a kernel is left"
     source, target, real = random_tokens(2, 6), random_tokens(2, 9, seed=2), padded([6, 4], 6)
     losses = []
     for each in (fused, by_hand):

@@ -35,7 +35,7 @@ def test_command_exists(command: list[str]):
     if command[0] == "train":
         assert command[1] in RECIPES
         known = to_dict(RECIPES[command[1]]())
-        for option in (word for word in command[2:] if word.startswith("--") and word != "--out"):
+        for option in (word for word in command[2:] if word.startswith("--") and word not in ("--out", "--stamp")):
             fields: object = known
             for name in option.removeprefix("--").replace("-", "_").split("."):
                 assert isinstance(fields, dict)

@@ -18,6 +18,19 @@ from groundup.weights.installed import installed_smollm2
 ROOT = Path(__file__).parents[2]
 DEMOS = sorted((ROOT / "sprints").glob("*/results/*.py"))
 SLOW = {  # those that take more than ten seconds
+    "02_datasets_and_dataloaders/preprocessing",
+    "02_datasets_and_dataloaders/when_workers_pay",
+    "04_advanced_training_mnist/cosine_annealing",
+    "04_advanced_training_mnist/early_stopping",
+    "04_advanced_training_mnist/mnist_training",
+    "04_advanced_training_mnist/shortcuts",
+    "04_advanced_training_mnist/tensorboard_folders",
+    "05_embeddings_and_positional_encoding/comparison",
+    "05_embeddings_and_positional_encoding/learned_positions",
+    "05_embeddings_and_positional_encoding/maps_of_words",
+    "05_embeddings_and_positional_encoding/neighbours_and_analogies",
+    "05_embeddings_and_positional_encoding/tsne_perplexity",
+    "05_embeddings_and_positional_encoding/umap_neighbours",
     "09_train_gpt2/command_line",
     "09_train_gpt2/gradient_clipping",
     "09_train_gpt2/perplexity",
@@ -48,6 +61,8 @@ SLOW = {  # those that take more than ten seconds
     "18_distillation/what_a_teacher_says",
 }
 NEEDS_DATA = {
+    "04_advanced_training_mnist/convolutions",
+    "04_advanced_training_mnist/mnist_training",
     "08_gpt2_assembly/tokenizer",  # GPT-2's vocabulary
     "10_pretrained_generation_demo/loading",  # the same
     "11_finetune_classification/spam",
@@ -166,7 +181,7 @@ def test_the_recorded_command_line_knows_todays_options_and_recipes():
         name.strip() for line in re.findall(r"^  [a-z. ]+:\s+(.*)$", shown, re.MULTILINE) for name in line.split(",")
     }
     known = {leaf.replace("_", "-") for leaf in leaves(to_dict(RunConfig()))} - {"points", "measured-with"}
-    assert named - {"out"} == known, "run the demo and paste what it prints"
+    assert named - {"out", "stamp"} == known, "run the demo and paste what it prints"
     assert all(f"\n  {name} " in shown for name in RECIPES)
 
 

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from groundup.configs import DataConfig, RunConfig, TrainConfig
 from groundup.configs.finetune_runs import ChatConfig, ClassifyConfig, LabelledConfig, TextConfig
+from groundup.configs.image_data import ImageDataConfig
+from groundup.configs.images import ImagesConfig
 from groundup.errors import InputError
 from groundup.reports.run_report import in_share, notes_of, read_groups, short_names, table_of
 from groundup.reports.tables import MISSING
@@ -109,6 +111,20 @@ def test_what_a_reader_must_know_is_said(a_run: ARun):
     assert "half stands at step 5 of 50." in notes
     assert "new has not been evaluated." in notes
     assert not any("done" in note or "other" in note for note in notes)
+
+
+def test_runs_on_images_are_told_of_in_images(a_run: ARun):
+    step = {"kind": "train", "step": 5, "loss": 1.0, "tokens": 320, "tokens_per_second": 64.0, "seconds": 5.0}
+    folders = [
+        a_run(name, ImagesConfig(data=ImageDataConfig(seed=seed)), [step, evaluated(5, 0.2, accuracy=0.9)])
+        for seed, name in enumerate("ab")
+    ]
+    [group] = read_groups(folders)
+    assert group.title == "Images"
+    row = shown(folders)[0]
+    assert (row["val. accuracy"], row["images/s"]) == ("90.0%", "64")
+    assert "tokens/s" not in row
+    assert "The runs differ in data.seed: their figures may be of different images." in notes_of(group)
 
 
 def test_runs_of_the_same_text_are_not_said_to_differ(a_run: ARun):

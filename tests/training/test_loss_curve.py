@@ -46,6 +46,15 @@ def test_bands_are_drawn_at_the_steps_that_were_reached(tmp_path: Path, monkeypa
     assert (tmp_path / "with.png").read_bytes() != (tmp_path / "without.png").read_bytes()
 
 
+def test_the_unit_is_that_of_the_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "metrics.jsonl").write_text(records(3, train=True, validation=False))
+    seen = []
+    monkeypatch.setattr(loss_curve, "_draw_bands", lambda axes, bands: seen.append(axes))
+    for per in ("image", ""):
+        draw_loss_curve(tmp_path / "metrics.jsonl", tmp_path / "loss.png", title="a run", per=per)
+    assert [axes.get_ylabel() for axes in seen] == ["loss (nats per image)", "loss (nats)"]
+
+
 def test_without_records_there_is_no_picture(tmp_path: Path):
     draw_loss_curve(tmp_path / "metrics.jsonl", tmp_path / "loss.png", title="nothing")
     assert not (tmp_path / "loss.png").exists()

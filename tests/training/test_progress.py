@@ -8,12 +8,14 @@ from rich.console import Console
 from groundup.training.progress import Meter, TrainingDisplay
 
 
-def shown(*, is_terminal: bool, monkeypatch: pytest.MonkeyPatch, seconds_between_lines: float = 1e9) -> str:
+def shown(
+    *, is_terminal: bool, monkeypatch: pytest.MonkeyPatch, seconds_between_lines: float = 1e9, counts: str = "tokens"
+) -> str:
     monkeypatch.setattr("groundup.training.progress.SECONDS_BETWEEN_LINES", seconds_between_lines)
     console = Console(file=io.StringIO(), force_terminal=is_terminal, width=120, color_system=None)
-    with TrainingDisplay(console, n_steps=100, step=0) as display:
+    with TrainingDisplay(console, n_steps=100, step=0, counts=counts) as display:
         display.advance(10)
-        display.show_step(10, loss=2.5, tokens_per_second=14_120.0)
+        display.show_step(10, loss=2.5, per_second=14_120.0)
         display.show_evaluation(10, {"loss": 2.25, "bits_per_byte": 1.5}, "\nOnce [bold]upon\na time", best_step=5)
         display.say("a line")
     assert isinstance(console.file, io.StringIO)
@@ -35,11 +37,17 @@ def test_without_a_terminal_steps_are_lines_now_and_then(monkeypatch: pytest.Mon
     assert "\x1b" not in text
 
 
+def test_speed_is_of_what_is_learned_from(monkeypatch: pytest.MonkeyPatch):
+    assert "14.1k images/s" in shown(
+        is_terminal=False, monkeypatch=monkeypatch, seconds_between_lines=0.0, counts="images"
+    )
+
+
 def test_without_a_console_nothing_is_shown(capsys: pytest.CaptureFixture[str]):
     with TrainingDisplay(None, n_steps=10, step=0) as display:
         display.say("hello")
         display.advance(1)
-        display.show_step(1, loss=1.0, tokens_per_second=1.0)
+        display.show_step(1, loss=1.0, per_second=1.0)
         display.show_evaluation(1, {"loss": 1.0}, "text", best_step=1)
     assert capsys.readouterr() == ("", "")
 

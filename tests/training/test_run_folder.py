@@ -1,13 +1,14 @@
 """A run folder: made once, never overwritten, opened again, refused by name."""
 
 import re
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from groundup.configs import GPTConfig, RunConfig, TrainConfig, to_json
 from groundup.errors import InputError
-from groundup.training.run_folder import Best, Run
+from groundup.training.run_folder import Best, Run, stamped
 
 CONFIG = RunConfig(training=TrainConfig(steps=7))
 
@@ -68,6 +69,15 @@ def test_a_folder_inside_a_run_names_the_run(tmp_path: Path):
     for path in (inside, inside.parent):
         with pytest.raises(InputError, match="the run is " + re.escape(str(tmp_path / "mine"))):
             Run.open(path)
+
+
+def test_a_folder_of_stamped_runs_names_the_newest(tmp_path: Path):
+    with pytest.raises(InputError, match="name the folder of a run"):
+        Run.open(tmp_path)
+    for second in (9, 10, 8):
+        Run.create(stamped(tmp_path, datetime(2026, 11, 22, 8, 15, second)), CONFIG)
+    with pytest.raises(InputError, match=r"the last run in it is .*2026-11-22_08-15-10$"):
+        Run.open(tmp_path)
 
 
 def test_a_missing_folder_is_named(tmp_path: Path):

@@ -14,7 +14,7 @@ from groundup.recipes import RECIPES
 from groundup.training import killed, kinds, session, verify_resume
 from groundup.training.step import Stepper
 from groundup.training.tracking import Tracker
-from groundup.training.verify_resume import FEWEST_STEPS, choose_kills, shorten
+from groundup.training.verify_resume import FEWEST_STEPS, MOST, choose_kills, shorten
 
 
 class Death(BaseException):
@@ -88,7 +88,8 @@ def test_any_recipe_can_be_shortened(name: str):
     assert short.model == made.model
     assert short.training.sequences_per_step == made.training.sequences_per_step
     assert short.training.evaluation.patience is None
-    assert (short.data.max_bytes if hasattr(short.data, "max_bytes") else short.data.max_pairs) is not None
+    limits = [getattr(short.data, name) for name in MOST if hasattr(short.data, name)]  # of images there is none
+    assert all(limit is not None for limit in limits)
     with pytest.raises(InputError, match="at least 6 steps, found 5"):
         shorten(made, 5)
 

@@ -31,7 +31,8 @@ _SAYS = {"run": "a RUN without --harness", "hypotheses": "--hypotheses FILE", "h
 class Evaluate:
     """Measure a run, a file of texts or, on the tasks of lm-eval, any model.
 
-    RUN: loss, perplexity and bits per byte on its validation text; of a run that translates, BLEU on its test pairs.
+    RUN: loss, perplexity and bits per byte on its validation text; of a run that translates, BLEU on its test pairs;
+    of a run on images, accuracy on its test images, class by class, with the confusion matrix as a picture.
     --hypotheses FILE --references FILE …: BLEU, chrF, ROUGE and others, with intervals. MODEL --harness TASK …: what
     lm-eval measures.
     """
@@ -96,6 +97,8 @@ def command(arguments: list[str]) -> int:
         _print_scores(chosen, chosen.hypotheses)
     elif chosen.harness:
         _print_harness(chosen)
+    elif _task(Path(chosen.run)) == "images":
+        _print_images(Path(chosen.run), chosen.max_tokens)
     else:
         figures = _figures(Path(chosen.run), chosen.max_tokens)
         width = max(20, *map(len, figures)) + 2
@@ -104,10 +107,28 @@ def command(arguments: list[str]) -> int:
     return 0
 
 
-def _figures(folder: Path, max_tokens: int | None) -> dict[str, float]:
+def _task(folder: Path) -> object:
     from groundup.training.run_folder import Run
 
-    task = Run.open(folder).config.get("task")
+    return Run.open(folder).config.get("task")
+
+
+def _print_images(folder: Path, max_tokens: int | None) -> None:
+    from groundup.evaluation.classification_text import classification_text
+    from groundup.training.images import evaluate_image_run
+
+    if max_tokens is not None:
+        raise InputError(
+            "expected a run that learned a text with --max-tokens, found one on images: leave --max-tokens out"
+        )
+    found = evaluate_image_run(folder)
+    print(f"{found.source}; weights of step {found.step:,}\n\n{classification_text(found.report, 'images')}\n")
+    for picture in found.pictures:
+        print(f"wrote {picture}")
+
+
+def _figures(folder: Path, max_tokens: int | None) -> dict[str, float]:
+    task = _task(folder)
     if task == "translate":
         from groundup.training.translated import evaluate_translation_run
 

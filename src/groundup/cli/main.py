@@ -32,6 +32,7 @@ COMMANDS: dict[str, str] = {
     "quantize": "a model in 8 or 4 bits: smaller, faster, and what it lost is measured",
     "export": "a model as a folder that transformers opens, a GGUF file, or ONNX",
     "evaluate": "a run on its validation text; files of texts by BLEU, chrF, ROUGE; any model on lm-eval's tasks",
+    "inspect": "what a model's token embeddings look like: a map, neighbours, analogies",
     "replay": "take a step of a run again and look into it",
     "data": "the corpora: what they are and where they were found",
     "doctor": "what this machine has, and what is missing",
@@ -39,7 +40,7 @@ COMMANDS: dict[str, str] = {
 }
 COMPUTING = (
     "demo", "train", "finetune", "distill", "classify", "translate", "fill", "similar", "compare", "plan", "profile",
-    "resume", "replay", "evaluate", "generate", "chat", "studio", "quantize",
+    "resume", "replay", "evaluate", "generate", "chat", "studio", "quantize", "inspect",
 )  # fmt: skip
 USAGE = "usage: groundup COMMAND [OPTIONS]     groundup COMMAND --help     --version     --debug (show tracebacks)"
 

@@ -10,13 +10,14 @@ def finish(outcome: Outcome) -> int:
         return 130
     figures = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in outcome.metrics.items())
     path = outcome.run.path
-    use = use_of(outcome.run.config.get("task"), path)
+    nexts = dict.fromkeys((use_of(outcome.run.config.get("task"), path), f"groundup evaluate {path}"))
+    what_next = "next: " + "\n      ".join(nexts)
     if outcome.was_over:
         print(_nothing_left(outcome, figures))
-        print(f"next: {use}\n      groundup evaluate {path}")
+        print(what_next)
         return 0
     print(f"done in {outcome.seconds:,.0f} s after {outcome.step:,} steps{_early(outcome)}: {figures}")
-    print(f"loss curve: {outcome.run.loss_curve}\nnext: {use}\n      groundup evaluate {path}")
+    print(f"loss curve: {outcome.run.loss_curve}\n{what_next}")
     return 0
 
 

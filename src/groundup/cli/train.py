@@ -1,6 +1,7 @@
 """`groundup train RECIPE`: a new run, with any field of the recipe overridden."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -21,6 +22,8 @@ class Train(Generic[C]):
 
     out: Path | None = None
     """Folder of the run. None: runs/RECIPE."""
+    stamp: bool = False
+    """Make a folder in it, named by date and time, so that runs stand side by side in TensorBoard."""
     config: Annotated[C, tyro.conf.arg(name="")]
     """The recipe."""
 
@@ -40,7 +43,11 @@ def command(arguments: list[str]) -> int:
     from groundup.planning.fitting import check
     from groundup.resolve import open_model
     from groundup.training.kinds import start
+    from groundup.training.run_folder import stamped
 
     if isinstance(chosen.config, RunConfig):
         check(chosen.config)  # a run that cannot fit is refused before anything is made
-    return finish(start(chosen.config, chosen.out or Path("runs") / name, open_model=open_model))
+    folder = chosen.out or Path("runs") / name
+    if chosen.stamp:
+        folder = stamped(folder, datetime.now())
+    return finish(start(chosen.config, folder, open_model=open_model))

@@ -20,7 +20,7 @@ FEW = 10
 
 
 def draw_classification(
-    picture: Path, labels: Labels, probabilities: Floats, *, names: Sequence[str], title: str
+    picture: Path, labels: Labels, probabilities: Floats, *, names: Sequence[str], title: str, what: str = "texts"
 ) -> None:
     """Draw the confusion matrix, beside it the reliability plot over the spread of confidence, into a PNG.
 
@@ -30,6 +30,7 @@ def draw_classification(
         probabilities: of each label [N, C].
         names: of the C labels.
         title: above the picture.
+        what: was labelled.
 
     Raises:
         ValueError: what does not fit together.
@@ -42,13 +43,11 @@ def draw_classification(
     figure = Figure(figsize=(10, 4.8), layout=ConstrainedLayoutEngine(w_pad=0.12, wspace=0.06))
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(2, 2, width_ratios=[1, 1], height_ratios=[3.2, 1])
-    _draw_confusion(
-        figure.add_subplot(grid[:, 0]), confusion_matrix(labels, probabilities.argmax(1), len(names)), names
-    )
+    draw_confusion(figure.add_subplot(grid[:, 0]), confusion_matrix(labels, probabilities.argmax(1), len(names)), names)
     above = figure.add_subplot(grid[0, 1])
     bins = reliability_bins(labels, probabilities)
-    _draw_reliability(above, bins, expected_calibration_error(labels, probabilities))
-    _draw_spread(figure.add_subplot(grid[1, 1], sharex=above), bins)
+    _draw_reliability(above, bins, expected_calibration_error(labels, probabilities), what)
+    _draw_spread(figure.add_subplot(grid[1, 1], sharex=above), bins, what)
     above.set_xlim(1 / len(names) if len(names) < 4 else 0, 1)  # no prediction is less sure than chance
     figure.suptitle(title, x=0.012, ha="left", color=INK, fontsize=12, fontweight="bold", parse_math=False)
     partial = picture.with_name(f".{picture.name}.partial")
@@ -56,8 +55,11 @@ def draw_classification(
     partial.replace(picture)
 
 
-def _draw_confusion(axes: Any, confusion: Counts, names: Sequence[str]) -> None:  # noqa: ANN401 - matplotlib's Axes
-    """Shade by row, for rare labels are as interesting as common ones: blue where right, orange where wrong."""
+def draw_confusion(axes: Any, confusion: Counts, names: Sequence[str]) -> None:  # noqa: ANN401 - matplotlib's Axes
+    """Draw how often each label was taken for each into `axes`, matplotlib's: counts [C, C], labels are rows.
+
+    Shades are of the row, for rare labels are as interesting as common ones: blue where right, orange where wrong.
+    """
     from matplotlib.colors import to_rgb
 
     n = len(names)
@@ -73,7 +75,8 @@ def _draw_confusion(axes: Any, confusion: Counts, names: Sequence[str]) -> None:
                 axes.text(column, row, text, ha="center", va="center", color=INK, fontsize=11 if n <= 5 else 8,
                           linespacing=1.5)  # fmt: skip
     written = [shortened(name) for name in names] if n <= MAX_NAMED else []
-    slanted = n > 5 or max(map(len, written), default=0) > 9
+    longest = max(map(len, written), default=0)
+    slanted = longest > 9 or (n > 5 and longest > 2)
     axes.set_xticks(range(len(written)), written, rotation=45 if slanted else 0, ha="right" if slanted else "center",
                     rotation_mode="anchor" if slanted else None, parse_math=False)  # fmt: skip
     axes.set_yticks(range(len(written)), written, parse_math=False)
@@ -86,7 +89,12 @@ def _draw_confusion(axes: Any, confusion: Counts, names: Sequence[str]) -> None:
     axes.set_ylabel("label", color=INK)
 
 
-def _draw_reliability(axes: Any, bins: ReliabilityBins, error: float) -> None:  # noqa: ANN401 - matplotlib's Axes
+def _draw_reliability(
+    axes: Any,  # noqa: ANN401 - matplotlib's Axes
+    bins: ReliabilityBins,
+    error: float,
+    what: str,
+) -> None:
     axes.plot([0, 1], [0, 1], color=INK, alpha=0.5, linewidth=1.2, linestyle=(0, (5, 3)), zorder=2)
     width = 1 / len(bins.counts)
     many = bins.counts >= FEW
@@ -99,7 +107,7 @@ def _draw_reliability(axes: Any, bins: ReliabilityBins, error: float) -> None:  
     axes.bar(0, 0, color=RIGHT, label="accuracy")
     axes.plot([], [], color=WRONG, linewidth=2, label="gap to confidence")
     if (~many & (bins.counts > 0)).any():
-        axes.bar(0, 0, color=RIGHT, alpha=0.3, label=f"fewer than {FEW} texts")
+        axes.bar(0, 0, color=RIGHT, alpha=0.3, label=f"fewer than {FEW} {what}")
     axes.set_ylim(0, 1.02)
     axes.set_ylabel("accuracy", color=INK)
     axes.set_title(f"expected calibration error {error:.3f}", loc="left", color=INK, fontsize=10, pad=21)
@@ -110,12 +118,12 @@ def _draw_reliability(axes: Any, bins: ReliabilityBins, error: float) -> None:  
     _plain(axes)
 
 
-def _draw_spread(axes: Any, bins: ReliabilityBins) -> None:  # noqa: ANN401 - matplotlib's Axes
+def _draw_spread(axes: Any, bins: ReliabilityBins, what: str) -> None:  # noqa: ANN401 - matplotlib's Axes
     width = 1 / len(bins.counts)
     axes.bar(np.arange(len(bins.counts)) * width, bins.counts / bins.counts.sum(), width, align="edge", color=LINE,
              edgecolor="white", linewidth=1)  # fmt: skip
     axes.set_xlabel("confidence: probability of the predicted label", color=INK)
-    axes.set_ylabel("texts", color=INK)
+    axes.set_ylabel(what, color=INK)
     axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
     axes.locator_params(axis="y", nbins=3)
     _plain(axes)

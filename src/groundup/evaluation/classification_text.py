@@ -15,8 +15,12 @@ MAX_COLUMNS = 8
 _WIDTH = 18
 
 
-def classification_text(report: ClassificationReport) -> str:
+def classification_text(report: ClassificationReport, what: str = "texts") -> str:
     """Return the figures with their 95 % intervals, a row for each label, and what was taken for what.
+
+    Args:
+        report: what was measured.
+        what: was labelled.
 
     Example:
         >>> import numpy as np
@@ -38,11 +42,11 @@ def classification_text(report: ClassificationReport) -> str:
         ham                       1        0
         spam                      1        2
     """
-    return "\n\n".join((_figures(report), _labels(report), _confusion(report)))
+    return "\n\n".join((_figures(report, what), _labels(report, what), _confusion(report, what)))
 
 
-def _figures(report: ClassificationReport) -> str:
-    lines = [f"{f'{report.n:,} texts':<{_WIDTH}}{'figure':>9}{'95 % interval':>18}"]
+def _figures(report: ClassificationReport, what: str) -> str:
+    lines = [f"{f'{report.n:,} {what}':<{_WIDTH}}{'figure':>9}{'95 % interval':>18}"]
     for name, figure in report.metrics.items():
         line = f"{SPOKEN.get(name, name):<{_WIDTH}}{figure:>9.3f}"
         if name in report.intervals:
@@ -52,8 +56,8 @@ def _figures(report: ClassificationReport) -> str:
     return "\n".join(lines)
 
 
-def _labels(report: ClassificationReport) -> str:
-    lines = [f"{'label':<{_WIDTH}}{'texts':>9}{'precision':>12}{'recall':>9}{'F1':>9}"]
+def _labels(report: ClassificationReport, what: str) -> str:
+    lines = [f"{'label':<{_WIDTH}}{what:>9}{'precision':>12}{'recall':>9}{'F1':>9}"]
     lines += [
         f"{shortened(label.name):<{_WIDTH}}{label.n:>9,}{label.precision:>12.3f}{label.recall:>9.3f}{label.f1:>9.3f}"
         for label in report.labels
@@ -61,7 +65,7 @@ def _labels(report: ClassificationReport) -> str:
     return "\n".join(lines)
 
 
-def _confusion(report: ClassificationReport) -> str:
+def _confusion(report: ClassificationReport, what: str) -> str:
     names = [shortened(label.name) for label in report.labels]
     if len(names) <= MAX_COLUMNS:
         widths = [
@@ -83,7 +87,7 @@ def _confusion(report: ClassificationReport) -> str:
         if n and is_label != taken_for
     ]
     worst = sorted(wrong, key=lambda entry: (-entry[0], *entry[1:]))[:10]
-    lines = [f"{'is':<{_WIDTH}}{'taken for':<{_WIDTH}}{'texts':>9}"]
+    lines = [f"{'is':<{_WIDTH}}{'taken for':<{_WIDTH}}{what:>9}"]
     lines += [f"{names[i]:<{_WIDTH}}{names[j]:<{_WIDTH}}{n:>9,}" for n, i, j in worst]
     return "\n".join(lines)
 

@@ -56,8 +56,8 @@ class Encoder(nn.Module):
         self.config = config
         D, V = config.d_model, config.vocab_size
         sinusoidal = config.position == "sinusoidal"
-        self.token_embedding = TokenEmbedding(V, D, scale=math.sqrt(D) if sinusoidal else 1.0)
-        self.segment_embedding = TokenEmbedding(config.n_segments, D) if config.n_segments else None
+        self.token_embedding = TokenEmbedding(V, D, scale=math.sqrt(D) if sinusoidal else 1.0, fused=fused)
+        self.segment_embedding = TokenEmbedding(config.n_segments, D, fused=fused) if config.n_segments else None
         self.position_embedding: LearnedPositions | SinusoidalPositions | None = None
         if config.position == "learned":
             self.position_embedding = LearnedPositions(config.context_length, D)

@@ -60,7 +60,7 @@ class GPT(nn.Module):
         self.config = config
         sinusoidal = config.position == "sinusoidal"
         self.token_embedding = TokenEmbedding(
-            config.vocab_size, config.d_model, scale=math.sqrt(config.d_model) if sinusoidal else 1.0
+            config.vocab_size, config.d_model, scale=math.sqrt(config.d_model) if sinusoidal else 1.0, fused=fused
         )
         self.position_embedding: LearnedPositions | SinusoidalPositions | None = None
         self.rotary: RotaryPositions | None = None

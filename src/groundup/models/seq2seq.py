@@ -66,10 +66,10 @@ class Seq2Seq(nn.Module):
         self.config = config
         D = config.d_model
         scale = math.sqrt(D) if config.position == "sinusoidal" else 1.0
-        self.target_embedding = TokenEmbedding(target_size, D, scale=scale)
+        self.target_embedding = TokenEmbedding(target_size, D, scale=scale, fused=fused)
         self.source_embedding = None  # it is the target's
         if config.share_embeddings != "all":
-            self.source_embedding = TokenEmbedding(source_size, D, scale=scale)
+            self.source_embedding = TokenEmbedding(source_size, D, scale=scale, fused=fused)
         self.positions = nn.ModuleDict(_positions(config))
         self.rotary = None
         if config.position == "rotary":

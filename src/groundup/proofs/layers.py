@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from groundup.layers.activations import gelu, gelu_tanh
 from groundup.layers.attention import MultiHeadAttention, fused_attention, scaled_dot_product_attention
 from groundup.layers.blocks import DecoderBlock, EncoderBlock
+from groundup.layers.embedding import TokenEmbedding
 from groundup.layers.masks import causal_mask
 from groundup.layers.normalization import LayerNorm, RMSNorm
 from groundup.proofs.compare import copy_parameters, gradient_pairs, largest, randomized, values_and_gradients_apart
@@ -147,6 +148,26 @@ def _decoder_block() -> float:
     )
 
 
+def _embedding(sparse: bool) -> Callable[[], float]:
+    def difference() -> float:
+        ours, theirs = TokenEmbedding(D, H, fused=False, sparse=sparse), nn.Embedding(D, H, sparse=sparse)
+        randomized(theirs)
+        pairs = list(zip(ours.parameters(), theirs.parameters(), strict=True))
+        copy_parameters(pairs)
+        tokens = torch.arange(B * T).reshape(B, T).remainder(5)  # some occur three times, most of the table never
+        return values_and_gradients_apart(ours, theirs, [tokens], lambda: _alike_in_layout(gradient_pairs(pairs)))
+
+    return difference
+
+
+def _alike_in_layout(pairs: Gradients) -> Gradients:
+    """Return the pairs as dense tensors; of one that is sparse on one side only, nothing."""
+    return [
+        (None, None) if a is None or b is None or a.layout != b.layout else (a.to_dense(), b.to_dense())
+        for a, b in pairs
+    ]
+
+
 def _activation(ours: Callable[[Tensor], Tensor], approximate: str) -> Callable[[], float]:
     return lambda: values_and_gradients_apart(
         ours, lambda x: F.gelu(x, approximate=approximate), [torch.linspace(-12.0, 12.0, 4_001)]
@@ -159,6 +180,8 @@ def _proof(part: str, reference: str, difference: Callable[[], float], bound: fl
 
 
 PROOFS = (
+    _proof("embedding by hand", "torch Embedding", _embedding(sparse=False)),
+    _proof("embedding by hand, sparse gradient", "torch Embedding(sparse=True)", _embedding(sparse=True)),
     _proof("attention by hand", "torch fused kernel", _attention(False, scaled_dot_product_attention)),
     _proof("attention by hand, causal mask", "torch fused kernel", _attention(True, scaled_dot_product_attention)),
     _proof("attention fused, causal mask", "torch fused kernel", _attention(True, fused_attention)),

@@ -4,9 +4,14 @@ from collections.abc import Callable
 
 from groundup.configs.run import Configured
 from groundup.errors import InputError
-from groundup.recipes import language, masked, translation
+from groundup.recipes import language, masked, translation, vision
 
-RECIPES: dict[str, Callable[[], Configured]] = {**language.RECIPES, **translation.RECIPES, **masked.RECIPES}
+RECIPES: dict[str, Callable[[], Configured]] = {
+    **language.RECIPES,
+    **translation.RECIPES,
+    **masked.RECIPES,
+    **vision.RECIPES,
+}
 """Every recipe by the name the command line uses."""
 
 

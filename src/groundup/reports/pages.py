@@ -65,7 +65,9 @@ footer { margin-top: 3.5rem; font-size: .85rem; }
 
 
 def html_page(title: str, parts: Iterable[str], *, style: str = "") -> str:
-    """Return a page that needs no other file and runs no script; light or dark as the reader's system is.
+    """Return a page that needs no other file; light or dark as the reader's system is.
+
+    It runs no script beside those among its parts, which must ask nobody for anything either.
 
     Args:
         title: of the window.

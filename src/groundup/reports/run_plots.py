@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from groundup.configs.run_tasks import run_task
 from groundup.reports.pictures import INK, PAGE, as_svg, colour, drawing, label_of, marker
 from groundup.reports.run_report import AS_PERCENT, Group, measured_part, title_of
 
@@ -10,8 +11,6 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT, LEGEND_ROW = 6.6, 3.9, 0.21
 """Inches."""
-LOSSES = {"classify": "nats per label", "text": "nats per token", "chat": "nats per token", "train": "nats per token"}
-"""Units of the losses of tasks."""
 
 
 def quality_plot(group: Group) -> str | None:
@@ -70,8 +69,8 @@ def loss_plot(group: Group) -> str | None:
         axes.set_xlabel("step")
         axes.set_xlim(left=0)
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-        unit = LOSSES.get(group.task)
-        _title(axes, f"Validation loss{f', {unit}' if unit else ''}; the best one open")
+        per = run_task(None if group.task == "train" else group.task).per
+        _title(axes, f"Validation loss{f', nats per {per}' if per else ''}; the best one open")
         _legend(axes)
         return as_svg(figure)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from groundup.configs.run_tasks import run_task
 from groundup.errors import InputError
 from groundup.planning.quantities import digits, in_bytes, in_time
 from groundup.reports.run_figures import RunFigures, read_figures
@@ -15,6 +16,7 @@ TASKS = {
     "chat": "Conversations",
     "prefer": "Preferences",
     "train": "Trained from random weights",
+    "images": "Images",
 }
 """Headings, in their order."""
 METRICS = {
@@ -115,7 +117,7 @@ def table_of(group: Group) -> Table:
         (Column(title="share"), lambda run: _cell(run.share, in_share)),
         (Column(title="peak memory"), lambda run: _cell(run.peak_bytes, in_bytes)),
         (Column(title="time"), lambda run: _cell(run.seconds, in_time)),
-        (Column(title="tokens/s"), lambda run: _cell(run.tokens_per_second, "{:,.0f}".format)),
+        (Column(title=f"{run_task(group.task).counts}/s"), lambda run: _cell(run.tokens_per_second, "{:,.0f}".format)),
         (Column(title="checkpoint"), lambda run: _cell(run.checkpoint_bytes, in_bytes)),
     ]
     if group.task == "train":
@@ -142,8 +144,9 @@ def notes_of(group: Group) -> list[str]:
     if any(run.evaluations for run in group.runs):
         notes.append("Validation figures are those of each run's best evaluation.")
     if other := _differences([run.data for run in group.runs]):
-        notes.append(f"The runs differ in {', '.join(f'data.{name}' for name in other)}: their figures may be of "
-                     "different texts.")  # fmt: skip
+        fields = ", ".join(f"data.{name}" for name in other)
+        things = "images" if group.task == "images" else "texts"
+        notes.append(f"The runs differ in {fields}: their figures may be of different {things}.")
     if group.task in PER_TOKEN and len({run.base for run in group.runs}) > 1:
         notes.append("The runs have different bases: losses and perplexities are of different tokens.")
     for name, run in zip(group.names, group.runs, strict=True):

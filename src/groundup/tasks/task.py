@@ -1,8 +1,10 @@
 """What the training loop asks of anything that can be learned."""
 
-from collections.abc import Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
+import numpy as np
+import numpy.typing as npt
 from torch import Tensor, nn
 
 M = TypeVar("M", bound=nn.Module, contravariant=True)
@@ -38,3 +40,11 @@ class Task(Protocol[M, B]):
 
     def describe(self, batch: B) -> str:
         """Return what is in one micro-batch for a person to read, a line for each example: for reports of a fault."""
+
+
+@runtime_checkable
+class Pictured(Protocol):
+    """What a task may have besides: pictures of each evaluation, for TensorBoard."""
+
+    def pictures(self, model: Any, step: int) -> Mapping[str, npt.NDArray[np.uint8]]:  # noqa: ANN401 - the task's own
+        """Return what the model makes of data never trained on, by name: colours, uint8 [H, W, 3]."""

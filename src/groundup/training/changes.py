@@ -25,6 +25,8 @@ FIXED = {
     "tuning": "its checkpoints hold what learned until now",
     "context_length": "its text is cut that way",
     "masking": "it decides what is hidden",
+    "augment": "it decides how the images were varied so far",
+    "mixup": "it is part of the loss so far",
     "beta": "it is part of the loss so far",
     "label_smoothing": "it is part of the loss so far",
     "training.seed": "it decided the order of the text so far",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from groundup.configs.distillation import DistillConfig
+from groundup.configs.images import ImagesConfig
 from groundup.configs.masked import MaskedConfig
 from groundup.configs.run import Configured, RunConfig
 from groundup.configs.run_tasks import run_task
@@ -52,6 +53,7 @@ KINDS: dict[str, Kind] = {
     "translate": Kind(config=TranslationConfig, preparing=_prepare_in("translation")),
     "mask": Kind(config=MaskedConfig, preparing=_prepare_in("masked")),
     "distill": Kind(config=DistillConfig, preparing=_distilling),
+    "images": Kind(config=ImagesConfig, preparing=_prepare_in("images")),
 }
 """The others, by their field `task`."""
 

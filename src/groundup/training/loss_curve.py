@@ -12,7 +12,13 @@ INK, TRAIN, VALIDATION, FLOOR, BAND = "#24292f", "#8fb3d9", "#d1541f", "#4a7c59"
 
 
 def draw_loss_curve(
-    metrics: Path, picture: Path, *, title: str, floor: float | None = None, bands: Sequence[Band] = ()
+    metrics: Path,
+    picture: Path,
+    *,
+    title: str,
+    floor: float | None = None,
+    bands: Sequence[Band] = (),
+    per: str = "token",
 ) -> None:
     """Draw a run's metrics.jsonl; without any record, draw nothing.
 
@@ -22,6 +28,7 @@ def draw_loss_curve(
         title: above the picture.
         floor: the lowest loss possible, in the unit of the losses.
         bands: validation losses to expect; those of steps that the run has reached are shaded.
+        per: what a loss is the mean over.
     """
     records = read_metrics(metrics)
     train = [(r["step"], r["loss"]) for r in records if r["kind"] == "train"]
@@ -48,7 +55,7 @@ def draw_loss_curve(
     axes.set_ylim(*_limits([loss for _, loss in train], shown, floor))
     axes.set_xlim(left=0)
     axes.set_xlabel("step", color=INK)
-    axes.set_ylabel("loss (nats per token)", color=INK)
+    axes.set_ylabel(f"loss (nats per {per})" if per else "loss (nats)", color=INK)
     axes.set_title(title, loc="left", color=INK, fontsize=12, fontweight="bold", pad=10, parse_math=False)
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.grid(axis="y", color="#e4e7eb", linewidth=0.8)

@@ -23,11 +23,12 @@ class TrainingDisplay:
         console: where to write. None: nowhere.
         n_steps: steps of the whole run.
         step: steps done before this session.
+        counts: what is learned from, for the speed.
     """
 
-    def __init__(self, console: Console | None, *, n_steps: int, step: int) -> None:
+    def __init__(self, console: Console | None, *, n_steps: int, step: int, counts: str = "tokens") -> None:
         self._console = Console(quiet=True) if console is None else console
-        self._n_steps = n_steps
+        self._n_steps, self._counts = n_steps, counts
         self._first_step = step
         self._started = self._last_line = time.perf_counter()
         self._validation = ""
@@ -63,9 +64,10 @@ class TrainingDisplay:
         if self._bar is not None:
             self._bar.update(self._task, completed=step)
 
-    def show_step(self, step: int, *, loss: float, tokens_per_second: float) -> None:
+    def show_step(self, step: int, *, loss: float, per_second: float) -> None:
         """Show the newest training loss and speed."""
-        text = f"loss {loss:.3f}{self._validation}  {_short(tokens_per_second)} tokens/s  {self.time_left(step)} left"
+        speed = f"{_short(per_second)} {self._counts}/s"
+        text = f"loss {loss:.3f}{self._validation}  {speed}  {self.time_left(step)} left"
         if self._bar is not None:
             self._bar.update(self._task, completed=step, description=text)
         elif time.perf_counter() - self._last_line >= SECONDS_BETWEEN_LINES:

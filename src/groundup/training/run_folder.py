@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -84,9 +85,9 @@ class Run:
         try:
             config = json.loads((path / "config.json").read_text(encoding="utf-8"))
         except OSError:
-            around = next((one for one in path.absolute().parents[:2] if (one / "config.json").is_file()), None)
-            hint = "name the folder of a run" if around is None else f"the run is {around}"
-            raise InputError(f"expected a run, found no readable config.json in {path}: {hint}") from None
+            raise InputError(
+                f"expected a run, found no readable config.json in {path}: {_where_one_is(path)}"
+            ) from None
         except (ValueError, RecursionError):
             raise InputError(
                 f"expected {path / 'config.json'} to hold JSON, found something else: it is damaged"
@@ -187,6 +188,25 @@ class Run:
     def mark_best(self, step: int, metrics: dict[str, float]) -> None:
         """Write best.json: the checkpoint of `step` has the lowest validation loss so far."""
         write_atomically(self.path / "best.json", sealed({"step": step, "metrics": metrics}))
+
+
+def _where_one_is(path: Path) -> str:
+    """Return what to do where `path` is no run: name the one around it, or in a folder of stamped ones the newest."""
+    around = next((one for one in path.absolute().parents[:2] if (one / "config.json").is_file()), None)
+    if around is not None:
+        return f"the run is {around}"
+    inside = sorted(one.parent for one in path.glob("????-??-??_??-??-??/config.json"))
+    return f"the last run in it is {inside[-1]}" if inside else "name the folder of a run"
+
+
+def stamped(folder: Path, now: datetime) -> Path:
+    """Return a folder in `folder` that is named by date and time: `tensorboard --logdir` shows all such as one list.
+
+    Example:
+        >>> stamped(Path("runs/mnist-cnn"), datetime(2026, 11, 22, 8, 15, 7)).as_posix()
+        'runs/mnist-cnn/2026-11-22_08-15-07'
+    """
+    return folder / f"{now:%Y-%m-%d_%H-%M-%S}"
 
 
 def sealed(record: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import Generic, Protocol, TypeVar
 from torch import nn
 
 from groundup.errors import InputError
+from groundup.tasks.task import Pictured
 from groundup.training.advice_log import read_advice
 from groundup.training.devices import autocast
 from groundup.training.fault import diagnose, report_fault
@@ -148,11 +149,13 @@ class Session(Generic[M, B]):
             )
         check_finite(state.step, **metrics)
         sample = self.task.sample(self.model, state.step)
+        pictures = self.task.pictures(self.model, state.step) if isinstance(self.task, Pictured) else {}
         with interruption.deferred():
             is_best = state.stopping.update(state.step, metrics["loss"])
             state.evaluated_at, state.metrics, self.is_saved = state.step, metrics, False
             state.best_metrics = metrics if is_best else state.best_metrics
             self.tracker.record_evaluation(state.step, metrics, sample, best_step=state.stopping.best_step)
+            self.tracker.record_pictures(state.step, pictures)
             if self.expected is not None:
                 n_spikes = sum(advice.get("kind") == "spike" for advice in read_advice(self.run.health))
                 if judged := self.expected(state.step, metrics, n_spikes=n_spikes):

@@ -2,14 +2,17 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from types import TracebackType
 
+import numpy as np
+import numpy.typing as npt
 from rich.console import Console
 
 from groundup.configs.bands import Band
+from groundup.configs.run_tasks import run_task
 from groundup.configs.training import TrainConfig
 from groundup.errors import InputError
 from groundup.training.advice_log import AdviceLog
@@ -51,7 +54,8 @@ class Tracker:
     ) -> None:
         self._run, self._floor, self._bands = run, floor, bands
         self._step, self._evaluated_at = step, evaluated_at
-        self._display = TrainingDisplay(console, n_steps=config.steps, step=step)
+        self._task = run_task(run.config.get("task"))
+        self._display = TrainingDisplay(console, n_steps=config.steps, step=step, counts=self._task.counts)
         self._meter = Meter()
         self._started = time.perf_counter() - seconds
         self._last_picture = time.perf_counter()
@@ -117,9 +121,10 @@ class Tracker:
             **({"skipped": skipped} if skipped else {}),
         }
         self._log.write("train", step, figures)
-        for name in ("loss", "learning_rate", "gradient_norm", "tokens_per_second"):
+        for name in ("loss", "learning_rate", "gradient_norm"):
             self._events.add_scalar(f"train/{name}", figures[name], step)
-        self._display.show_step(step, loss=loss, tokens_per_second=rate)
+        self._events.add_scalar(f"train/{self._task.counts}_per_second", rate, step)
+        self._display.show_step(step, loss=loss, per_second=rate)
 
     def record_health(self, advice: Sequence[Advice], figures: dict[str, float]) -> None:
         """Record what the monitor has to say, in health.jsonl and on the display, and what it measured."""
@@ -143,6 +148,11 @@ class Tracker:
         if time.perf_counter() - self._last_picture >= SECONDS_BETWEEN_PICTURES:
             self.draw()
 
+    def record_pictures(self, step: int, pictures: Mapping[str, npt.NDArray[np.uint8]]) -> None:
+        """Record pictures of an evaluation, by name: uint8 [H, W, 3]."""
+        for name, pixels in pictures.items():
+            self._events.add_image(f"validation/{name}", pixels, step, dataformats="HWC")
+
     def sync(self) -> None:
         """Force metrics.jsonl to disk."""
         self._log.sync()
@@ -155,6 +165,7 @@ class Tracker:
             title=self._run.path.resolve().name,
             floor=self._floor,
             bands=self._bands,
+            per=self._task.per,
         )
         self._last_picture = time.perf_counter()
 
