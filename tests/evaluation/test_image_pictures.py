@@ -72,7 +72,7 @@ def test_a_picture_is_written_whole(tmp_path: Path):
     assert [file.name for file in tmp_path.iterdir()] == ["one.png"]
     assert np.array_equal(np.round(imread(tmp_path / "one.png")[..., :3] * 255), picture)
     (tmp_path / "two.png").mkdir()
-    with pytest.raises(OSError, match="two.png"):
+    with pytest.raises(OSError, match=r"two\.png"):
         write_picture(tmp_path / "two.png", picture)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["one.png", "two.png"]
 

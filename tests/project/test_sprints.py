@@ -17,9 +17,10 @@ from groundup.weights.installed import installed_smollm2
 
 ROOT = Path(__file__).parents[2]
 DEMOS = sorted((ROOT / "sprints").glob("*/results/*.py"))
-SLOW = {  # those that take more than ten seconds
+SLOW = {  # those that take more than eight seconds
     "02_datasets_and_dataloaders/preprocessing",
     "02_datasets_and_dataloaders/when_workers_pay",
+    "02_datasets_and_dataloaders/worker_processes",
     "04_advanced_training_mnist/cosine_annealing",
     "04_advanced_training_mnist/early_stopping",
     "04_advanced_training_mnist/mnist_training",
@@ -32,10 +33,14 @@ SLOW = {  # those that take more than ten seconds
     "05_embeddings_and_positional_encoding/tsne_perplexity",
     "05_embeddings_and_positional_encoding/umap_neighbours",
     "09_train_gpt2/command_line",
+    "09_train_gpt2/device_choice",
     "09_train_gpt2/gradient_clipping",
     "09_train_gpt2/perplexity",
+    "09_train_gpt2/schedules",
     "09_train_gpt2/training_speed",
     "10_pretrained_generation_demo/beams",
+    "10_pretrained_generation_demo/choice",
+    "10_pretrained_generation_demo/conversation",
     "10_pretrained_generation_demo/loading",
     "10_pretrained_generation_demo/side_by_side",
     "10_pretrained_generation_demo/speculative",
@@ -51,12 +56,15 @@ SLOW = {  # those that take more than ten seconds
     "13_lora/merge_and_switch",
     "13_lora/theory",
     "13_lora/variants",
+    "14_quantization/dynamic_vs_static",
+    "14_quantization/gpt2_in_bits",
+    "14_quantization/int8_by_hand",
     "15_encoder_decoder/dates",
     "15_encoder_decoder/reverse",
-    "17_masked_lm/alike_or_not",
-    "17_masked_lm/against_the_posterior",
-    "16_decoding_and_metrics/how_varied",
     "16_decoding_and_metrics/bleu_by_hand",
+    "16_decoding_and_metrics/how_varied",
+    "17_masked_lm/against_the_posterior",
+    "17_masked_lm/alike_or_not",
     "18_distillation/closing_the_gap",
     "18_distillation/what_a_teacher_says",
 }
