@@ -77,14 +77,15 @@ def main(out: Path = OUT) -> None:
     for row, (name, kernel) in enumerate(KERNELS.items()):
         shown = (torch.tensor(kernel), maps[row], maps[row].relu(), pooled[row], smaller[row])
         for column, (panel, pixels, title) in enumerate(zip(panels[row, 1:], shown, TITLES, strict=True)):
-            most, is_signed = pixels.abs().max(), column < 2
-            panel.imshow(pixels, cmap="PuOr_r" if is_signed else "gray_r", vmin=-most if is_signed else 0, vmax=most)
+            most, is_signed = pixels.abs().max().item(), column < 2
+            cmap, least = ("PuOr_r", -most) if is_signed else ("gray_r", 0)
+            panel.imshow(pixels.numpy(), cmap=cmap, vmin=least, vmax=most)
             panel.set_title(title if row == 0 else "")
             for (y, x), weight in np.ndenumerate(pixels.numpy()) if column == 0 else ():
                 panel.text(x, y, f"{weight:.2g}", ha="center", va="center", color="white" if weight > 0 else "black")
         panels[row, 1].set_ylabel(name)
         panels[row, 0].set_visible(row == 0)
-    panels[0, 0].imshow(digit, cmap="gray_r")
+    panels[0, 0].imshow(digit.numpy(), cmap="gray_r")
     panels[0, 0].set_title("the digit")
     for panel in panels.flat:
         panel.set(xticks=[], yticks=[])

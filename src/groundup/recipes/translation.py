@@ -1,6 +1,7 @@
 """Named runs that learn to translate: functions that return a `TranslationConfig`, the reasons beside the numbers."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from groundup.configs.optimizer import OptimizerConfig
 from groundup.configs.seq2seq import Seq2SeqConfig
@@ -22,16 +23,19 @@ def reverse() -> TranslationConfig:
     """Strings of up to 20 letters backwards: what attention does alone, order and nothing else."""
     return TranslationConfig(
         data=PairsConfig(corpus="reverse", tokenizer="bytes"),
-        model=_small(context_length=32),
-        training=_short(steps=1_500),
+        # Where a letter stands has to be seen from another text. Cross-attention does not see rotary positions: a model
+        # with them copies by content, and loses count in "kkkk" (99.7 % right at 20 letters after 5,000 steps).
+        model=replace(_small(context_length=32), position="sinusoidal"),
+        training=_short(steps=3_000),
     )
 
 
 def sort() -> TranslationConfig:
     """Strings of up to 20 letters in the order of the alphabet: counting, by attention."""
-    config = reverse()
     return TranslationConfig(
-        data=PairsConfig(corpus="sort", tokenizer="bytes"), model=config.model, training=config.training
+        data=PairsConfig(corpus="sort", tokenizer="bytes"),
+        model=_small(context_length=32),
+        training=_short(steps=1_500),
     )
 
 
