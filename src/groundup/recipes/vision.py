@@ -37,7 +37,7 @@ def mnist_resnet() -> ImagesConfig:
         augment=_AUGMENT,
         model=VisionConfig(family="resnet", channels=(32, 64), blocks=2, stem_pool=True),
         label_smoothing=0.1,
-        training=_training(steps=1_400, learning_rate=4e-3),
+        training=_training(steps=1_000, learning_rate=4e-3),
     )
 
 
