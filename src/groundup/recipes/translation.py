@@ -26,7 +26,7 @@ def reverse() -> TranslationConfig:
         # Where a letter stands has to be seen from another text. Cross-attention does not see rotary positions: a model
         # with them copies by content, and loses count in "kkkk" (99.7 % right at 20 letters after 5,000 steps).
         model=replace(_small(context_length=32), position="sinusoidal"),
-        training=_short(steps=3_000),
+        training=_short(steps=3_500, learning_rate=1.5e-3),  # at twice the rate the loss jumps, and 99.6 % come right
     )
 
 
@@ -85,12 +85,12 @@ def _small(*, context_length: int) -> Seq2SeqConfig:
     )
 
 
-def _short(*, steps: int) -> TrainConfig:
+def _short(*, steps: int, learning_rate: float = 3e-3) -> TrainConfig:
     """Return the training of the toys: many small steps, at a high rate that falls to nothing."""
     return TrainConfig(
         steps=steps,
         batch_size=128,
-        learning_rate=3e-3,
+        learning_rate=learning_rate,
         precision="float32",  # a model so small computes no faster in another
         schedule=ScheduleConfig(warmup_steps=50, final_fraction=0.0),
         evaluation=EvaluationConfig(every_steps=300),
