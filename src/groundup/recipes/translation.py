@@ -24,9 +24,9 @@ def reverse() -> TranslationConfig:
     return TranslationConfig(
         data=PairsConfig(corpus="reverse", tokenizer="bytes"),
         # Where a letter stands has to be seen from another text. Cross-attention does not see rotary positions: a model
-        # with them copies by content, and loses count in "kkkk" (99.7 % right at 20 letters after 5,000 steps).
+        # with them copies by content, and loses count in "kkkk" (997 of 1,000 right at 20 letters after 5,000 steps).
         model=replace(_small(context_length=32), position="sinusoidal"),
-        training=_short(steps=3_500, learning_rate=1.5e-3),  # at twice the rate the loss jumps, and 99.6 % come right
+        training=_short(steps=3_500, learning_rate=1.5e-3),  # 99.8 % of 10,000; at twice the rate the loss jumps
     )
 
 
